@@ -1,0 +1,119 @@
+"""Waits are woken by changes: of this process, of another one, and when a nudge is lost."""
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from uwsd.uws.feed import SqliteFeed
+from uwsd.uws.job import Job
+from uwsd.uws.store import JobStore
+from uwsd.uws.waiting import Waiting
+
+JOB = Job(
+    id="7b6f4a52-3c1e-4a52-9c1e-0123456789ab",
+    service="demo",
+    created=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+@pytest.fixture
+def waiting(feed: SqliteFeed) -> Iterator[Waiting]:
+    waiting = Waiting(feed.listen())
+    yield waiting
+    waiting.close()
+
+
+def touch(store: JobStore) -> None:
+    store.change(None, JOB.id, lambda job: replace(job, duration=job.duration + 1))
+
+
+def test_a_change_wakes_those_who_wait_for_that_job(store: JobStore, waiting: Waiting) -> None:
+    store.add(JOB)
+    with waiting.subscribe(JOB.id) as mine, waiting.subscribe("another") as other:
+        touch(store)
+        assert mine.wait(10)
+        assert not other.wait(0.05)
+
+
+def test_a_deletion_wakes_too(store: JobStore, waiting: Waiting) -> None:
+    store.add(JOB)
+    with waiting.subscribe(JOB.id) as change:
+        store.forget(None, JOB.id, lambda _: None)
+        assert change.wait(10)
+
+
+def test_nobody_wakes_early(waiting: Waiting) -> None:
+    with waiting.subscribe(JOB.id) as change:
+        began = time.monotonic()
+        assert not change.wait(0.2)
+        assert time.monotonic() - began >= 0.2
+
+
+def test_a_change_by_another_process_wakes(
+    store: JobStore, waiting: Waiting, tmp_path: Path
+) -> None:
+    store.add(JOB)
+    code = f"""
+        from pathlib import Path
+        from dataclasses import replace
+        from uwsd.database import Database
+        from uwsd.uws.feed import SqliteFeed
+        from uwsd.uws.store import JobStore
+        database = Database.in_file(Path({str(tmp_path / "jobs.db")!r}))
+        store = JobStore(database, SqliteFeed(database, Path({str(tmp_path / "run")!r})))
+        store.change(None, {JOB.id!r}, lambda job: replace(job, duration=9))
+    """
+    with waiting.subscribe(JOB.id) as change:
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+        assert change.wait(10)
+
+
+def test_a_lost_nudge_is_made_up_for(
+    store: JobStore, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(JOB)
+    monkeypatch.setattr(SqliteFeed, "publish", lambda _: None)
+    with waiting.subscribe(JOB.id) as change:
+        touch(store)
+        assert change.wait(10)
+
+
+def test_sockets_of_the_dead_are_removed(feed: SqliteFeed, store: JobStore, tmp_path: Path) -> None:
+    listener = feed.listen()
+    dead = tmp_path / "run" / "dead"
+    next((tmp_path / "run").iterdir()).rename(dead)
+    listener.close()
+    assert dead.exists()
+    store.add(JOB)
+    touch(store)
+    assert not dead.exists()
+
+
+def test_closing_wakes_everybody(feed: SqliteFeed) -> None:
+    waiting = Waiting(feed.listen())
+    with waiting.subscribe(JOB.id) as change:
+        waker = threading.Thread(target=waiting.close)
+        waker.start()
+        assert change.wait(10)
+        waker.join()
+
+
+def test_old_changes_are_pruned(
+    feed: SqliteFeed, store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uwsd.uws.feed._KEEP", 5)
+    monkeypatch.setattr("uwsd.uws.feed._PRUNE_EVERY", 3)
+    listener = feed.listen()
+    store.add(JOB)
+    for _ in range(30):
+        touch(store)
+    assert 5 <= len(listener.changed()) < 10
+    listener.close()

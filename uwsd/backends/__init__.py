@@ -1,0 +1,1 @@
+"""Where jobs run: one module a backend. Nothing here knows of UWS."""

@@ -1,0 +1,1 @@
+"""What the platform can do: one module a capability."""

@@ -1,0 +1,127 @@
+"""The ``uwsd`` command: for the admin who serves, and for the scientist who submits."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from uwsd import __version__
+from uwsd.client.commands import COMMANDS
+from uwsd.config import ConfigError, Settings, load
+from uwsd.migrations import SchemaError, migrate
+from uwsd.processes import AlreadyRunning, alone, die_with_parent
+from uwsd.site import Site, open_database
+
+_CONFIG = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="UWSD_CONFIG",
+    help="The configuration file; without one: ./uwsd.toml, or the bundled services.",
+)
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """An IVOA job service (UWS 1.1) in front of any compute platform."""
+
+
+@main.command()
+@_CONFIG
+def serve(config: Path | None) -> None:
+    """Run the web server and the supervisor until Ctrl-C."""
+    from uwsd.serve import CannotServe  # noqa: PLC0415 - clients need none of it
+    from uwsd.serve import serve as run  # noqa: PLC0415
+
+    with _explained(CannotServe, AlreadyRunning, SchemaError):
+        run(_settings(config), _environment(config), click.echo)
+
+
+@main.command()
+@_CONFIG
+@click.option("--with-parent", is_flag=True, hidden=True)
+def supervise(config: Path | None, *, with_parent: bool) -> None:
+    """Run the supervisor alone, beside web servers of your own."""
+    if with_parent:
+        die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = _settings(config)
+    lock, what = settings.folder / "supervisor.lock", "a supervisor is at work here already"
+    with _explained(AlreadyRunning, SchemaError), alone(lock, what, patience=10):
+        _supervise(settings)
+
+
+@main.command(name="migrate")
+@_CONFIG
+def migrate_command(config: Path | None) -> None:
+    """Bring the database's schema up to this version."""
+    database = open_database(_settings(config))
+    migrate(database)
+    database.close()
+    click.echo("the database's schema is up to date")
+
+
+@main.command()
+@_CONFIG
+def check(config: Path | None) -> None:
+    """Check the configuration: say what is wrong with it, where, and how to mend it."""
+    settings = _settings(config)
+    for name, service in settings.services.items():
+        click.echo(f"service {name} on {service.backend}: {service.title}")
+    click.echo("the configuration is good")
+
+
+@main.command()
+def options() -> None:
+    """List every option of the configuration, as in docs/configuration.md."""
+    from uwsd.config.options import tables  # noqa: PLC0415
+
+    click.echo(tables())
+
+
+for command in COMMANDS:
+    main.add_command(command)
+
+
+def _supervise(settings: Settings) -> None:
+    from uwsd.supervisor import Supervisor  # noqa: PLC0415
+
+    site = Site.open(settings)
+    supervisor = Supervisor(
+        store=site.store,
+        workspaces=site.workspaces,
+        capabilities=site.capabilities,
+        backends=site.backends(),
+        archive=settings.retention.archive,
+    )
+    stop = os.eventfd(0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os.eventfd_write(stop, 1))
+    supervisor.run(site.feed.listen(), stop, net=settings.supervisor.tick)
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load(config, os.environ)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+
+
+def _environment(config: Path | None) -> dict[str, str]:
+    """The children read the same configuration as this process."""
+    return {**os.environ} if config is None else {**os.environ, "UWSD_CONFIG": str(config)}
+
+
+@contextmanager
+def _explained(*kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,163 @@
+"""The options of ``uwsd.toml``, each with its type, its default and its help text.
+
+The tables of a service are in `uwsd.capabilities.settings`, the options of a backend in its module.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator
+
+from uwsd.capabilities.declarations import LimitSettings, Table
+from uwsd.capabilities.settings import ServiceSettings
+
+RESERVED = frozenset(
+    (
+        *("async", "availability", "capabilities", "direct", "examples", "executables"),
+        *("healthz", "jobs", "live", "login", "metrics", "oai", "offersets", "platforms"),
+        *("registry", "requests", "run", "sessions", "static", "sync"),
+    )
+)
+"""First segments of URLs that no service can have."""
+
+_NAME = r"^[a-z][a-z0-9-]{0,31}$"
+
+
+def _check_base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
+        raise ValueError(f"a base URL is of the form https://host/path, not {url!r}")
+    return url.rstrip("/")
+
+
+def _check_network(network: str) -> str:
+    ipaddress.ip_network(network)
+    return network
+
+
+class ServerSettings(Table):
+    """How the web server is reached, and how much it takes."""
+
+    base_url: Annotated[str, AfterValidator(_check_base_url)] = Field(
+        default="",
+        description="The URL under which clients reach this server; without it, only clients on "
+        "this machine do, by a loopback name.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="The port to listen on; 0: any that is free."
+    )
+    workers: int = Field(default=2, ge=1, description="How many web processes there are.")
+    worker_connections: int = Field(
+        default=12000, ge=10, description="How many clients one web process holds at a time."
+    )
+    max_wait: int = Field(
+        default=55, ge=1, le=300, description="Seconds after which any WAIT is answered."
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_check_network)], ...] = Field(
+        default=(),
+        description="Addresses or networks of proxies whose X-Forwarded-* headers are believed.",
+    )
+    max_body: int = Field(
+        default=2 * 1024**2, ge=1024, description="Bytes of a request, its files aside."
+    )
+    max_fields: int = Field(
+        default=200, ge=1, description="How many fields and files a request may have."
+    )
+    max_name: int = Field(default=64, ge=8, description="Bytes of a parameter's name.")
+    max_value: int = Field(
+        default=64 * 1024, ge=64, description="Bytes of a value; longer ones go as files."
+    )
+
+
+class DataSettings(Table):
+    """Where everything is kept."""
+
+    folder: Path = Field(
+        default=Path("data"),
+        description="The data folder, relative to where uwsd is started; or UWSD_DATA.",
+    )
+
+
+class DatabaseSettings(Table):
+    """The database of the jobs."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="SQLAlchemy's URL of a database; without one, SQLite in the data folder.",
+    )
+
+
+class SupervisorSettings(Table):
+    """The process that talks to the backends."""
+
+    tick: float = Field(
+        default=5,
+        gt=0,
+        le=60,
+        description="Seconds after which it looks around even if nothing has happened.",
+    )
+
+
+class RetentionSettings(Table):
+    """What happens at a job's destruction time."""
+
+    archive: bool = Field(
+        default=False,
+        description="Whether jobs become ARCHIVED then, without files, instead of being forgotten.",
+    )
+
+
+class AuthSettings(Table):
+    """Who may see what."""
+
+    list_anonymous: bool | None = Field(
+        default=None,
+        description="Whether anonymous jobs are listed for anonymous callers; by default only "
+        "while the server listens on loopback alone.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSettings:
+    """One backend: its type, and the options of that type."""
+
+    type: str
+    options: BaseModel
+
+
+class Settings(Table):
+    """All settings; `load` makes them."""
+
+    server: ServerSettings = ServerSettings()
+    data: DataSettings = DataSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
+    retention: RetentionSettings = RetentionSettings()
+    auth: AuthSettings = AuthSettings()
+    limits: LimitSettings = LimitSettings()
+    services: Mapping[Annotated[str, Field(pattern=_NAME)], ServiceSettings] = {}
+
+    backends: Mapping[str, BackendSettings] = Field(default={}, exclude=True)
+    here: Path = Field(default=Path(), exclude=True)  #: the folder of the configuration file
+
+    @field_validator("services")
+    @classmethod
+    def _check_services(cls, services: Mapping[str, ServiceSettings]) -> Mapping[str, Any]:
+        if taken := RESERVED & services.keys():
+            raise ValueError(f"{min(taken)} is a name of uwsd's own; call the service otherwise")
+        return services
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return self.data.folder.absolute()
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's URL; it may hold a password."""
+        return self.database.url.get_secret_value() or f"sqlite:///{self.folder / 'uwsd.db'}"

@@ -1,0 +1,121 @@
+"""The database: how connections are made, and how a transaction begins, on each store.
+
+SQLite, the embedded default, runs in WAL mode with ``synchronous=FULL``: what was answered
+survives a power cut. Its own busy wait would stop every greenlet of a web process, so it is
+off, and a writer that finds the database locked asks again after a few milliseconds.
+"""
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_PATIENCE = 10.0
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=0",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+class DatabaseBusy(Exception):
+    """Somebody else has held the database locked for too long."""
+
+
+DATABASE_FAULTS = (DatabaseBusy, SQLAlchemyError)
+"""What is raised when the database cannot be used, now or at all."""
+
+
+class Database:
+    """Where jobs are kept: ``read()`` for one look, ``write()`` for one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.embedded = self.url.get_backend_name() == "sqlite"
+        self._writers: AbstractContextManager[object] = nullcontext()
+        if self.embedded:
+            # Writers of one process stand in line here, where waiting costs nothing.
+            self._writers = threading.Lock()
+            self._engine = create_engine(self.url, pool_timeout=_PATIENCE)
+            event.listen(self._engine, "connect", _prepare)
+        else:
+            self._engine = create_engine(self.url, pool_pre_ping=True, pool_size=10)
+
+    @classmethod
+    def in_file(cls, path: Path) -> "Database":
+        """Open the embedded database that is kept in one file."""
+        return cls(f"sqlite:///{path}")
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, for migrations."""
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection on which each statement stands alone."""
+        with self._engine.connect() as connection:
+            # The embedded one is in this mode anyway, see _prepare.
+            level = {} if self.embedded else {"isolation_level": "AUTOCOMMIT"}
+            yield connection.execution_options(**level)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in a transaction; it is committed unless an error passes through."""
+        with self._writers, self._engine.connect() as connection:
+            if self.embedded:
+                _begin_immediate(connection)
+                with _sqlite_transaction(connection):
+                    yield connection
+            else:
+                with connection.begin():
+                    yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions are ours to begin and to end
+    for pragma in _PRAGMAS:
+        _patiently(partial(connection.execute, pragma))
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A transaction that begins by reading may not be able to write later, whatever it waits.
+    _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+
+@contextmanager
+def _sqlite_transaction(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def _patiently(attempt: Callable[[], object]) -> None:
+    give_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            attempt()
+        except (OperationalError, sqlite3.OperationalError) as error:
+            if "locked" not in str(error):
+                raise
+            if time.monotonic() > give_up:
+                raise DatabaseBusy("the database is locked; try again") from error
+            time.sleep(random.uniform(0.001, 0.005))  # noqa: S311 - only spreads the retries
+        else:
+            return

@@ -1,0 +1,116 @@
+"""The edge of the network: what a request must look like before anything reads it.
+
+Here, and only here, is decided under which absolute URL a request came in: from the
+configured ``base_url``; without one, from a Host that is a loopback name with the port that
+is listened on. Headers in which a proxy tells of the client count only from a proxy that the
+configuration names.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_SLASHES = re.compile("//+")
+_FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_", "HTTP_X_REAL_IP", "HTTP_X_SCRIPT_NAME")
+
+
+class Refused(Exception):
+    """The request is not let in; the text says why."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Edge:
+    """WSGI middleware around the whole application."""
+
+    def __init__(
+        self, app: "WSGIApplication", *, base_url: str = "", proxies: Sequence[Network] = ()
+    ) -> None:
+        self._app = app
+        self._behind_proxy = ProxyFix(self._enter, x_for=1, x_proto=1, x_host=1, x_prefix=1)
+        self._base_url = base_url.rstrip("/")
+        self._prefix = urlsplit(self._base_url).path
+        self._proxies = tuple(proxies)
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """Let a request in, or say why not."""
+        try:
+            if _comes_from(environ.get("REMOTE_ADDR", ""), self._proxies):
+                environ["uwsd.trusts_host"] = True
+                return self._behind_proxy(environ, start)
+            _drop_forwarded(environ)
+            return self._enter(environ, start)
+        except Refused as refusal:
+            return _answer(refusal, start)
+
+    def _enter(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            raise Refused(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding"
+            )
+        path = environ["PATH_INFO"] = _tidy(environ.get("PATH_INFO", ""))
+        environ["uwsd.base_url"] = self._base_url or _own_base_url(environ)
+        if self._prefix and (path + "/").startswith(self._prefix + "/"):
+            environ["PATH_INFO"] = path.removeprefix(self._prefix) or "/"
+        environ["SCRIPT_NAME"] = ""
+        return self._app(environ, start)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _tidy(path: str) -> str:
+    """Collapse slashes and drop one at the end; a POST would not survive a redirect."""
+    return _SLASHES.sub("/", "/" + path).rstrip("/") or "/"
+
+
+def _own_base_url(environ: "WSGIEnvironment") -> str:
+    host, prefix = environ.get("HTTP_HOST", ""), environ.get("SCRIPT_NAME", "")
+    if not environ.get("uwsd.trusts_host"):
+        name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "80")
+        if not is_loopback(name) or port != environ["SERVER_PORT"]:
+            raise Refused(
+                HTTPStatus.BAD_REQUEST,
+                "this server answers on a loopback name with its port only; "
+                "to reach it under another one, set server.base_url",
+            )
+    return f"{environ['wsgi.url_scheme']}://{host}{_SLASHES.sub('/', prefix).rstrip('/')}"
+
+
+def _comes_from(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        return any(ipaddress.ip_address(address) in network for network in networks)
+    except ValueError:
+        return False
+
+
+def _drop_forwarded(environ: "WSGIEnvironment") -> None:
+    for name in [name for name in environ if name.startswith(_FORWARDED)]:
+        del environ[name]
+    environ["SCRIPT_NAME"] = ""
+
+
+def _answer(refusal: Refused, start: "StartResponse") -> Iterable[bytes]:
+    status = f"{refusal.status.value} {refusal.status.phrase}"
+    start(
+        status,
+        [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")],
+    )
+    return [f"{refusal}\n".encode()]

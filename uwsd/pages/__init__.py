@@ -1,0 +1,129 @@
+"""HTML for people, at the same URLs: only where a browser asks for it.
+
+A browser says ``application/xhtml+xml``; other clients name text/html first and mean XML.
+Every page works without JavaScript, since UWS's own POST and 303 are all that is needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from flask import Blueprint, Response, make_response, render_template, request, send_file
+
+from uwsd.capabilities.base import Capability
+from uwsd.uws.errors import NotFound
+from uwsd.uws.job import Job
+from uwsd.uws.phase import Phase
+from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, uws
+from uwsd.uws.resources.body import read_query
+from uwsd.uws.resources.joblist import filters_in
+from uwsd.uws.times import to_text
+
+pages = Blueprint("pages", __name__, template_folder="templates")
+
+_STYLE = Path(__file__).parent / "static" / "uwsd.css"
+_SHOWN = 100
+_TAIL = 16 * 1024
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@pages.get("/")
+def landing() -> Response:
+    """Show what this site offers."""
+    return _page("landing.html", services=_capabilities())
+
+
+@pages.get("/<service>")
+def service_page(service: str) -> Response:
+    """Show what a service does, a form for it, and how to call it from elsewhere."""
+    capability = _capabilities().get(service)
+    if capability is None:
+        raise NotFound(f"there is no service {service} here")
+    return _page("service.html", service=capability, list_url=f"{_base_url()}/{service}/async")
+
+
+@pages.get("/static/uwsd.css")
+def style() -> Response:
+    """Send the style sheet."""
+    answer = send_file(_STYLE, mimetype="text/css", max_age=3600)
+    answer.headers["Cache-Control"] = "public, max-age=3600"
+    return answer
+
+
+@uws.before_request
+def show() -> Response | None:
+    """Answer a browser's GET of a job or of the list with a page; leave all else alone."""
+    match request.endpoint:
+        case "uws.get_job" if _wants_html():
+            return _job_page((request.view_args or {})["job_id"])
+        case "uws.get_jobs" if _wants_html():
+            return _list_page()
+        case _:
+            return None
+
+
+def _wants_html() -> bool:
+    accepted = request.headers.get("Accept", "")
+    return request.method in ("GET", "HEAD") and "application/xhtml+xml" in accepted
+
+
+def _list_page() -> Response:
+    filters = filters_in(read_query(job_lists().limits))
+    filters = replace(filters, last=min(filters.last or _SHOWN, _SHOWN))
+    return _page(
+        "joblist.html",
+        service=jobs().joblist,
+        jobs=list(jobs().find(filters)),
+        chosen=filters.phases,
+        phases=list(Phase),
+        list_url=list_url(),
+        shown=_SHOWN,
+    )
+
+
+def _job_page(job_id: str) -> Response:
+    job = jobs().get(job_id)
+    return _page(
+        "job.html",
+        service=jobs().joblist,
+        job=job,
+        url=job_url(job_id),
+        list_url=list_url(),
+        logs={name: _tail(job, name) for name in ("stdout", "stderr")},
+        may_run=job.phase in (Phase.PENDING, Phase.HELD),
+    )
+
+
+def _tail(job: Job, result_id: str) -> str:
+    """Return the end of a log, as text that cannot be markup and moves no cursor."""
+    result = job.result(result_id)
+    if result is None:
+        return ""
+    try:
+        with job_lists().workspaces.open(job.id, result.path) as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL))
+            return file.read(_TAIL).decode("utf-8", "replace")
+    except NotFound:
+        return ""
+
+
+def _capabilities() -> Mapping[str, Capability]:
+    return {n: c for n, c in job_lists().joblists.items() if isinstance(c, Capability)}
+
+
+def _base_url() -> str:
+    return str(request.environ["uwsd.base_url"])
+
+
+def _page(template: str, **values: object) -> Response:
+    html = render_template(
+        template, **values, base_url=_base_url(), instant=to_text, version=version("uwsd")
+    )
+    answer = make_response(html)
+    answer.headers["Content-Security-Policy"] = _POLICY
+    answer.vary.add("Accept")
+    return answer

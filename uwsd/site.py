@@ -1,0 +1,66 @@
+"""A site: what the settings name, opened and ready. Web processes and the supervisor share it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from uwsd import plugins
+from uwsd.backends.base import Backend
+from uwsd.capabilities.base import Capability
+from uwsd.config import Settings
+from uwsd.database import Database
+from uwsd.migrations import require_schema
+from uwsd.uws.feed import Feed, SqliteFeed
+from uwsd.uws.store import JobStore
+from uwsd.uws.workspace import Workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The parts that do not depend on who serves them."""
+
+    settings: Settings
+    database: Database
+    feed: Feed
+    store: JobStore
+    workspaces: Workspaces
+    capabilities: Mapping[str, Capability]
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the database and the data folder; make the capabilities."""
+        database = open_database(settings)
+        require_schema(database)
+        feed = SqliteFeed(database, settings.folder / "run")
+        return cls(
+            settings=settings,
+            database=database,
+            feed=feed,
+            store=JobStore(database, feed),
+            workspaces=Workspaces(settings.folder / "jobs"),
+            capabilities={
+                name: plugins.load("uwsd.capabilities", service.capability).create(
+                    name, service, settings.here
+                )
+                for name, service in settings.services.items()
+            },
+        )
+
+    def backends(self) -> dict[str, Backend]:
+        """Open every backend."""
+        return {
+            name: plugins.load("uwsd.backends", chosen.type).create(
+                chosen.options, self.workspaces.root
+            )
+            for name, chosen in self.settings.backends.items()
+        }
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database that the settings name; the embedded one is made when it is not there."""
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Database(settings.database_url)

@@ -1,0 +1,307 @@
+"""The one process that talks to backends: it makes so what clients have asked for.
+
+The database is the queue and the only truth. A tick may be killed anywhere and run again:
+nothing is lost, doubled or stuck.
+"""
+
+import logging
+import select
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from uwsd.backends.base import Backend, BackendError, Handle, Report, State, TaskRefused
+from uwsd.capabilities.base import Capability, MissingResult
+from uwsd.database import DATABASE_FAULTS
+from uwsd.uws import times
+from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
+from uwsd.uws.feed import Listener
+from uwsd.uws.job import ErrorSummary, ErrorType, Job, Result
+from uwsd.uws.phase import Event
+from uwsd.uws.store import Execution, JobStore, Want
+from uwsd.uws.workspace import Workspaces
+
+EVENTS: Mapping[State, tuple[Event, ...]] = {
+    State.WAITING: (Event.QUEUE,),
+    State.HELD: (Event.HOLD,),
+    # A job may have started and ended between two looks: replay the step that nobody saw.
+    State.RUNNING: (Event.START,),
+    State.SUSPENDED: (Event.START, Event.SUSPEND),
+    State.UNKNOWN: (Event.LOSE,),
+    State.DONE: (Event.START, Event.COMPLETE),
+    State.FAILED: (Event.START, Event.FAIL),
+    State.EXCEEDED: (Event.START, Event.ABORT),  # UWS 2.1.4: as if the client had aborted it
+    State.CANCELLED: (Event.ABORT,),
+    State.LOST: (Event.FAIL,),
+}
+"""What each state that a backend reports does to a job."""
+
+LOGS = ("stdout", "stderr")
+"""What every job writes while it runs; each is a result of its own."""
+
+_LOG_TYPE = "text/plain; charset=utf-8"
+_STRAY_AGE = 3600.0
+_PAUSE = 0.01  # seconds between two ticks at the least
+_LENIENCE = timedelta(seconds=2)  # the engine enforces the limit; this is the net
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+def told(job: Job, report: Report, *, at: datetime) -> Job:
+    """Return ``job`` as it is, now that its backend has reported on it."""
+    if job.phase.is_over:
+        return job
+    for event in EVENTS[report.state]:
+        moment = report.started if event is Event.START else report.ended
+        job = job.on(event, at=_between(job.created, moment or at, at))
+    info = {key: text for key, text in job.info.items() if key != "message"}
+    if report.message and not report.state.is_over:
+        info["message"] = report.message
+    return replace(job, info=info, error=_error(report))
+
+
+def _between(earliest: datetime, at: datetime, latest: datetime) -> datetime:
+    """An engine's clock may differ from ours: keep its word between the two we know."""
+    return min(max(earliest, at), latest)
+
+
+def _error(report: Report) -> ErrorSummary | None:
+    if report.state in (State.FAILED, State.EXCEEDED, State.LOST):
+        kind = ErrorType.TRANSIENT if report.transient else ErrorType.FATAL
+        return ErrorSummary(message=report.message or "the job failed", type=kind)
+    return None
+
+
+class Supervisor:
+    """Gives tasks to backends and writes down what becomes of them."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        workspaces: Workspaces,
+        capabilities: Mapping[str, Capability],
+        backends: Mapping[str, Backend],
+        archive: bool = False,
+        clock: Callable[[], datetime] = times.now,
+    ) -> None:
+        self._store = store
+        self._workspaces = workspaces
+        self._capabilities = capabilities
+        self._backends = backends
+        self._archive = archive
+        self._clock = clock
+        self._limits: dict[Handle, int] = {}  # what each engine was last told
+        self._next_sweep = 0.0
+
+    def tick(self) -> None:
+        """Look once at everything that is not as it should be, and see to it."""
+        now = self._clock()
+        self._each(self._store.expired(now), self._expire)
+        self._each(self._store.overdue(now - _LENIENCE), self._stop_overdue)
+        self._each(self._store.unsettled(), self._attend)
+        self._poll(e for e in self._store.unsettled() if e.handle and e.want is not Want.FORGET)
+
+    def run(self, listener: Listener, stop: int, *, net: float) -> None:
+        """Tick whenever something has happened, and every ``net`` seconds in any case.
+
+        Returns once the file descriptor ``stop`` is readable.
+        """
+        while not _is_readable(stop):
+            began = time.monotonic()
+            try:
+                self.tick()
+                self._sweep()
+            except DATABASE_FAULTS:
+                _log.exception("the database cannot be used; will try again")
+                time.sleep(1)
+            self._sleep((listener.fileno(), stop, *self._wakeups()), net)
+            listener.changed()
+            time.sleep(max(0.0, began + _PAUSE - time.monotonic()))
+
+    def _each(self, items: Iterable[_T], step: Callable[[_T], None]) -> None:
+        """One job that cannot be seen to must not keep the others from it."""
+        for item in items:
+            try:
+                step(item)
+            except UwsError as error:
+                _log.info("%s: overtaken: %s", item, error)
+            except BackendError as error:
+                _log.warning("%s: %s; will try again", item, error)
+            except DATABASE_FAULTS:
+                raise
+            except Exception:  # noqa: BLE001 - it is logged, and the others go on
+                _log.exception("%s: will try again", item)
+
+    def _attend(self, execution: Execution) -> None:
+        match execution:
+            case Execution(want=Want.FORGET):
+                self._forget(execution)
+            case Execution(want=Want.STOP):
+                self._stop(execution)
+            case Execution(handle=None):
+                self._submit(execution)
+
+    def _submit(self, execution: Execution) -> None:
+        job = self._store.load(execution.job_id)
+        try:
+            capability = self._capability(job.service)
+            workspace = self._workspaces.prepare(job.id)
+            for name in LOGS:  # they are results from the start, and so they are there
+                (workspace / "logs" / name).touch(mode=0o600)
+            task = capability.task(job, workspace)
+            # The intent is written down first: a crash from here on leaves a job to look for.
+            self._store.note(job.id, backend=capability.backend)
+            handle = self._backends[capability.backend].submit(task)
+        except (TaskRefused, BadRequest) as refusal:
+            self._fail(job.id, str(refusal))
+        else:
+            self._store.note(job.id, handle=handle)
+
+    def _capability(self, service: str) -> Capability:
+        if service not in self._capabilities:
+            raise TaskRefused(f"the service {service} is not offered here any more")
+        return self._capabilities[service]
+
+    def _fail(self, job_id: str, message: str) -> None:
+        def edit(job: Job) -> Job:
+            failed = job.on(Event.FAIL, at=self._clock())
+            return replace(failed, error=ErrorSummary(message=message))
+
+        self._store.change(None, job_id, edit)
+        self._store.settle(job_id)
+
+    def _stop(self, execution: Execution) -> None:
+        found = self._found(execution)
+        if found is None:
+            self._store.settle(execution.job_id)  # it was stopped before it was handed over
+            return
+        backend, handle = found
+        self._store.note(execution.job_id, handle=handle)
+        backend.cancel(handle)
+
+    def _forget(self, execution: Execution) -> None:
+        found = self._found(execution)
+        if found is not None:
+            backend, handle = found
+            backend.release(handle)
+        self._workspaces.remove(execution.job_id)
+        self._store.drop(execution.job_id)
+
+    def _found(self, execution: Execution) -> tuple[Backend, Handle] | None:
+        backend = self._backends.get(execution.backend or "")
+        if backend is None:
+            return None
+        handle = execution.handle or backend.find(execution.job_id)
+        return None if handle is None else (backend, Handle(handle))
+
+    def _poll(self, executions: Iterable[Execution]) -> None:
+        """Ask each backend one question for all its jobs."""
+        asked: dict[str, dict[Handle, str]] = defaultdict(dict)
+        for execution in executions:
+            asked[execution.backend or ""][Handle(execution.handle or "")] = execution.job_id
+        for name, handles in asked.items():
+            try:
+                reports = self._backends[name].poll(handles)
+            except (BackendError, KeyError) as error:
+                _log.warning("backend %s cannot be asked: %s", name, error)
+                continue
+            self._each(((handles[h], h, name, r) for h, r in reports.items()), self._hear)
+
+    def _hear(self, news: tuple[str, Handle, str, Report]) -> None:
+        job_id, handle, name, report = news
+        job = self._store.load(job_id)
+        if not report.state.is_over:
+            self._keep_limit(job, handle, name)
+        if told(job, report, at=self._clock()) != job or report.state.is_over:
+            self._store.change(None, job_id, lambda job: self._after(job, report))
+        if report.state.is_over:
+            self._store.settle(job_id)
+            self._limits.pop(handle, None)
+
+    def _after(self, job: Job, report: Report) -> Job:
+        """Return the job after a report, with what it has made so far."""
+        results: tuple[Result, ...] = ()
+        capability = self._capabilities.get(job.service)
+        if report.state.is_over and capability is not None:
+            try:
+                results = tuple(capability.results(self._workspaces.outputs(job.id)))
+            except MissingResult as missing:
+                results = missing.found
+                if report.state is State.DONE:
+                    report = replace(report, state=State.FAILED, message=str(missing))
+        job = told(job, report, at=self._clock())
+        if job.started is None:
+            return job
+        return replace(job, results=results + self._logs(job.id, report.state.is_over))
+
+    def _logs(self, job_id: str, final: bool) -> tuple[Result, ...]:
+        return tuple(
+            Result(
+                id=name,
+                path=f"logs/{name}",
+                media_type=_LOG_TYPE,
+                size=self._workspaces.size(job_id, f"logs/{name}") if final else None,
+            )
+            for name in LOGS
+        )
+
+    def _keep_limit(self, job: Job, handle: Handle, name: str) -> None:
+        """Tell the engine of a new duration: a client may change it until the job is over."""
+        if self._limits.get(handle) != job.duration:
+            self._backends[name].amend(handle, job.duration)
+            self._limits[handle] = job.duration
+
+    def _stop_overdue(self, job_id: str) -> None:
+        def edit(job: Job) -> Job:
+            if job.deadline is None or job.deadline > self._clock():
+                raise WrongPhase("it has more time now")
+            error = ErrorSummary(message=f"it ran for longer than {job.duration} s")
+            return replace(job.on(Event.ABORT, at=self._clock()), error=error)
+
+        self._store.change(None, job_id, edit, want=Want.STOP)
+
+    def _expire(self, job_id: str) -> None:
+        def check(job: Job) -> None:
+            if job.destruction is None or job.destruction > self._clock():
+                raise WrongPhase("its destruction time has been moved")
+
+        def archived(job: Job) -> Job:
+            check(job)
+            if not job.phase.is_over:
+                job = job.on(Event.ABORT, at=self._clock())
+            return replace(job.on(Event.ARCHIVE, at=self._clock()), results=())
+
+        if self._archive:
+            self._store.change(None, job_id, archived, want=Want.FORGET)
+        else:
+            self._store.forget(None, job_id, check)
+
+    def _sweep(self) -> None:
+        """Remove the folders of jobs that never came to be, as after a crash during a POST."""
+        if time.monotonic() < self._next_sweep:
+            return
+        self._next_sweep = time.monotonic() + _STRAY_AGE
+        for job_id in self._workspaces.strays(older_than=time.time() - _STRAY_AGE):
+            if not self._store.knows(job_id):
+                _log.info("removing the files of %s, which nobody knows", job_id)
+                self._workspaces.remove(job_id)
+
+    def _wakeups(self) -> list[int]:
+        return [fd for backend in self._backends.values() for fd in backend.wakeups()]
+
+    def _sleep(self, descriptors: Iterable[int], net: float) -> None:
+        due = self._store.next_deadline()
+        if due is not None:
+            net = min(net, max(0.0, (due - self._clock()).total_seconds()))
+        poller = select.poll()
+        for descriptor in descriptors:
+            poller.register(descriptor, select.POLLIN)
+        poller.poll(net * 1000)
+
+
+def _is_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])

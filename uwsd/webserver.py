@@ -1,0 +1,63 @@
+"""gunicorn's configuration: ``gunicorn -c python:uwsd.webserver uwsd.wsgi:app``.
+
+Every name here is one of gunicorn's settings, or one of its hooks.
+"""
+
+import os
+import threading
+import time
+
+from gunicorn.http import wsgi
+from gunicorn.workers.base import Worker
+
+from uwsd import __version__
+from uwsd.config import load
+from uwsd.processes import LISTENER, die_with_parent
+
+# gunicorn writes this into the Server header, whatever the application says.
+wsgi.SERVER = f"uwsd/{__version__}"
+
+_settings = load(None, os.environ).server
+
+bind = os.environ.get(LISTENER) or f"{_settings.host}:{_settings.port}"
+backlog = 2048
+workers = _settings.workers
+worker_class = "gevent"
+worker_connections = _settings.worker_connections
+keepalive = 10
+timeout = 60
+graceful_timeout = 5
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 16384
+
+# Only uwsd.edge decides which proxy is believed. gunicorn's own trust in loopback would let
+# any local client choose SCRIPT_NAME.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+header_map = "drop"
+
+control_socket_disable = True
+loglevel = "warning"
+proc_name = "uwsd"
+
+
+def on_starting(_server: object) -> None:
+    """Do not outlive the process that started us, if it was `uwsd serve`."""
+    if LISTENER in os.environ:
+        die_with_parent()
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Answer open WAITs as soon as this worker is asked to stop."""
+    threading.Thread(target=_stop_waiting, args=(worker,), daemon=True).start()
+
+
+def _stop_waiting(worker: Worker) -> None:
+    from uwsd.app import stop_waiting  # noqa: PLC0415 - in the worker, after monkey-patching
+    from uwsd.wsgi import app  # noqa: PLC0415
+
+    while worker.alive:
+        time.sleep(0.2)
+    stop_waiting(app)

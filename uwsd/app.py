@@ -18,6 +18,7 @@ from uwsd.uws.resources import uws
 from uwsd.uws.resources.blueprint import EXTENSION, JobIdConverter, JobLists
 from uwsd.uws.resources.body import BodyLimits, close_spooled
 from uwsd.uws.waiting import Waiting
+from uwsd.vosi.capabilities import vosi
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions[EXTENSION] = _job_lists(site)
     app.register_blueprint(uws)
     app.register_blueprint(pages)
+    app.register_blueprint(vosi)
     _add_identity(app, settings)
     _add_manners(app)
     app.add_url_rule("/healthz", view_func=_healthz)

@@ -15,7 +15,7 @@ from uwsd.client.commands import COMMANDS
 from uwsd.config import ConfigError, Settings, load
 from uwsd.migrations import SchemaError, migrate
 from uwsd.processes import AlreadyRunning, alone, die_with_parent
-from uwsd.site import Site, open_database
+from uwsd.site import Site, capabilities, open_database
 
 _CONFIG = click.option(
     "--config",
@@ -39,7 +39,10 @@ def serve(config: Path | None) -> None:
     from uwsd.serve import serve as run  # noqa: PLC0415
 
     with _explained(CannotServe, AlreadyRunning, SchemaError):
-        run(_settings(config), _environment(config), click.echo)
+        settings = _settings(config)
+        with _explained(ValueError):
+            capabilities(settings)  # better one sentence now than a child that does not start
+        run(settings, _environment(config), click.echo)
 
 
 @main.command()
@@ -72,8 +75,9 @@ def migrate_command(config: Path | None) -> None:
 def check(config: Path | None) -> None:
     """Check the configuration: say what is wrong with it, where, and how to mend it."""
     settings = _settings(config)
-    for name, service in settings.services.items():
-        click.echo(f"service {name} on {service.backend}: {service.title}")
+    with _explained(ValueError):
+        for name, service in capabilities(settings).items():
+            click.echo(f"service {name} on {service.backend}: {service.unready() or 'ready'}")
     click.echo("the configuration is good")
 
 

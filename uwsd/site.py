@@ -38,12 +38,7 @@ class Site:
             feed=feed,
             store=JobStore(database, feed),
             workspaces=Workspaces(settings.folder / "jobs"),
-            capabilities={
-                name: plugins.load("uwsd.capabilities", service.capability).create(
-                    name, service, settings.here
-                )
-                for name, service in settings.services.items()
-            },
+            capabilities=capabilities(settings),
         )
 
     def backends(self) -> dict[str, Backend]:
@@ -58,6 +53,16 @@ class Site:
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def capabilities(settings: Settings) -> dict[str, Capability]:
+    """Make the services; raise ValueError for one that cannot be."""
+    return {
+        name: plugins.load("uwsd.capabilities", service.capability).create(
+            name, service, settings.here
+        )
+        for name, service in settings.services.items()
+    }
 
 
 def open_database(settings: Settings) -> Database:

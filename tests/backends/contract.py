@@ -251,9 +251,11 @@ class BackendContract:
         self, new_backend: NewBackend, workspaces: Path
     ) -> None:
         backend = new_backend()
-        once = shell("echo run >>runs; while ! [ -e ../inputs/go ]; do sleep 0.05; done")
+        script = "echo run >>runs; while ! [ -e ../inputs/go ]; do sleep 0.05; done"
+        once = shell(script, files={"inputs/mine": b"as it was"})
         handle = backend.submit(once)
         self.wait_for((workspaces / handle / "outputs/runs").exists)
+        (workspaces / handle / "inputs/mine").write_text("changed by the job")
         assert backend.submit(once) == handle
         assert new_backend().submit(once) == handle
         (workspaces / handle / "inputs/go").touch()
@@ -261,6 +263,7 @@ class BackendContract:
         assert backend.submit(once) == handle
         assert backend.poll([handle])[handle].state is State.DONE
         assert (workspaces / handle / "outputs/runs").read_text() == "run\n"
+        assert (workspaces / handle / "inputs/mine").read_text() == "changed by the job"
 
     def test_submitting_from_many_threads_starts_one_job(
         self, new_backend: NewBackend, workspaces: Path

@@ -66,6 +66,12 @@ class TestLocalBackend(BackendContract):
             yield process
             process.kill()
 
+    def is_readable(self, descriptor: int, within: float = BackendContract.patience) -> bool:
+        """Wait for something to be read there, and say whether there is."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(within * 1000))
+
     # Servers and workers that die
 
     def test_the_exit_status_of_a_job_whose_server_was_killed_is_known(
@@ -80,10 +86,12 @@ class TestLocalBackend(BackendContract):
         )
         command = [sys.executable, "-c", serve, str(workspaces), f"{GO}; exit 7"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as server:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, env=environment, start_new_session=True
+        ) as server:
             assert server.stdout
             handle = Handle(server.stdout.readline().decode().strip())
-            server.kill()
+            os.killpg(server.pid, signal.SIGKILL)
         backend = self.backend(workspaces)
         assert backend.poll([handle])[handle].state is State.RUNNING
         (workspaces / handle / "inputs/go").touch()
@@ -111,6 +119,16 @@ class TestLocalBackend(BackendContract):
         assert (report.state, report.transient) == (State.LOST, True)
         self.assert_still(beat)
         assert self.backend(workspaces).poll([handle])[handle] == report
+
+    def test_a_command_does_not_outlive_its_worker(self, workspaces: Path) -> None:
+        backend = self.backend(workspaces)
+        handle = backend.submit(shell(f"echo $$ >pid; exec sh -c '{BEAT}'"))
+        self.wait_for_beat(workspaces, handle)
+        pid = int((workspaces / handle / "outputs/pid").read_text())
+        command = os.pidfd_open(pid)
+        os.kill(self.worker_of(workspaces, handle), signal.SIGKILL)
+        assert self.is_readable(command)
+        os.close(command)
 
     @pytest.mark.skipif(not has_groups(), reason="needs a control group of its own")
     def test_a_control_group_finds_whoever_hides_from_a_killed_worker(
@@ -238,6 +256,16 @@ class TestLocalBackend(BackendContract):
 
     # Time
 
+    def test_a_job_that_is_forgotten_gets_no_time_of_grace(self, workspaces: Path) -> None:
+        backend = LocalBackend(workspaces, slots=1, grace=60)
+        for asked_before in (False, True):
+            handle = backend.submit(shell(f"trap '' TERM; {BEAT}"))
+            beat = self.wait_for_beat(workspaces, handle)
+            if asked_before:
+                backend.cancel(handle)
+            backend.release(handle)
+            self.assert_still(beat)
+
     def test_a_running_job_can_be_given_more_time(self, workspaces: Path) -> None:
         backend = self.backend(workspaces)
         handle = backend.submit(shell("sleep 1.5", duration=1))
@@ -261,11 +289,9 @@ class TestLocalBackend(BackendContract):
         backend = self.backend(workspaces)
         handle = backend.submit(shell(GO))
         (wakeup,) = backend.wakeups()
-        poll = select.poll()
-        poll.register(wakeup, select.POLLIN)
-        assert poll.poll(0) == []
+        assert not self.is_readable(wakeup, within=0)
         (workspaces / handle / "inputs/go").touch()
-        assert poll.poll(self.patience * 1000)
+        assert self.is_readable(wakeup)
         assert backend.poll([handle])[handle].state is State.DONE
         assert backend.wakeups() == ()
 
@@ -275,9 +301,7 @@ class TestLocalBackend(BackendContract):
         backend.poll([handle])
         (wakeup,) = backend.wakeups()
         (workspaces / handle / "inputs/go").touch()
-        poll = select.poll()
-        poll.register(wakeup, select.POLLIN)
-        assert poll.poll(self.patience * 1000)
+        assert self.is_readable(wakeup)
         assert backend.poll([handle])[handle].state is State.DONE
 
     def test_nothing_is_left_of_jobs_that_ended(self, workspaces: Path) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from astropy import units as u
 from astropy.io.votable import parse
 from astropy.io.votable.ucd import parse_ucd
 from numpy.typing import NDArray
 
+from tests.serving import Server, finished
 from uwsd.config import BUNDLED
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "agnpy"
@@ -308,3 +310,13 @@ def _chunks(png: bytes, wanted: bytes) -> list[bytes]:
             found.append(png[at + 8 : at + 8 + length])
         at += length + 12
     return found
+
+
+def test_the_service_computes_it_too(server: Server) -> None:
+    form = {"B": "0.5", "PHASE": "RUN"}
+    job = requests.post(f"{server.url}/sed/async", data=form, timeout=60).url
+    assert finished(job) == "COMPLETED", requests.get(f"{job}/results/stderr", timeout=60).text
+    votable = requests.get(f"{job}/results/result", timeout=60)
+    assert votable.headers["Content-Type"] == "application/x-votable+xml"
+    assert b"<VOTABLE" in votable.content
+    assert requests.get(f"{job}/results/plot", timeout=60).content.startswith(b"\x89PNG")

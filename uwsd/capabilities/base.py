@@ -38,6 +38,10 @@ class Capability(JobList):
     def task(self, job: Job, workspace: Path) -> Task:
         """Return what to run for ``job``, whose workspace the job will see at ``workspace``."""
 
+    def unready(self) -> str | None:
+        """Say why the service cannot work now, or None."""
+        return None
+
     @abstractmethod
     def results(self, outputs: Mapping[str, int]) -> Sequence[Result]:
         """Pick the results of a job that has ended.

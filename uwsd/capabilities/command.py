@@ -93,8 +93,8 @@ class Command(Capability):
         known = places(self._here)
         for text in self._settings.requires:
             if not (self._here / Argument.read(text).fill(known)).exists():
-                why = f"{text} is missing, which the service {self.name} requires"
-                return f"{why}; {self._settings.hint}" if self._settings.hint else why
+                remedy = self._settings.hint or f"{text} is missing"
+                return f"the service {self.name} is not complete here: {remedy}"
         return None
 
     def _require_ready(self) -> None:

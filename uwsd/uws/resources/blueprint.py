@@ -77,6 +77,9 @@ def _choose_job_list(_endpoint: str | None, values: dict[str, Any] | None) -> No
 @uws.before_request
 def _open_job_list() -> None:
     g.jobs = job_lists().service(g.service)
+    if request.method not in ("GET", "HEAD", "OPTIONS") and request.view_args:
+        # A stranger learns nothing from how a body or a sub-resource is treated.
+        jobs().stamp(request.view_args["job_id"])
 
 
 def job_lists() -> JobLists:

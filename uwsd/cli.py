@@ -65,7 +65,8 @@ def supervise(config: Path | None, *, with_parent: bool) -> None:
 def migrate_command(config: Path | None) -> None:
     """Bring the database's schema up to this version."""
     database = open_database(_settings(config))
-    migrate(database)
+    with _explained(SchemaError):
+        migrate(database)
     database.close()
     click.echo("the database's schema is up to date")
 

@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from uwsd.database import Database
 
@@ -15,9 +16,12 @@ class SchemaError(Exception):
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema up to what this version works with, or leave it as it was."""
-    with database.write() as connection:
-        command.upgrade(_alembic(connection=connection), "head")
+    """Bring the schema up to what this version works with, or leave it and raise `SchemaError`."""
+    try:
+        with database.write() as connection:
+            command.upgrade(_alembic(connection=connection), "head")
+    except CommandError as error:
+        raise SchemaError(f"the database cannot be migrated by this uwsd: {error}") from None
 
 
 def require_schema(database: Database) -> None:

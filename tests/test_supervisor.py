@@ -1,0 +1,153 @@
+"""What a backend's word does to a job, and that no crash of the supervisor loses or doubles one."""
+
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.serving import Server, descendants, finished
+from uwsd.backends.base import Report, State
+from uwsd.supervisor import told
+from uwsd.uws.errors import WrongPhase
+from uwsd.uws.job import ErrorType, Job
+from uwsd.uws.phase import Phase
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+LATER = AT + timedelta(seconds=9)
+LIVE = (Phase.QUEUED, Phase.EXECUTING, Phase.HELD, Phase.SUSPENDED, Phase.UNKNOWN)
+ENDS = {
+    State.DONE: Phase.COMPLETED,
+    State.FAILED: Phase.ERROR,
+    State.EXCEEDED: Phase.ABORTED,
+    State.CANCELLED: Phase.ABORTED,
+    State.LOST: Phase.ERROR,
+}
+
+
+def a_job(phase: Phase) -> Job:
+    return Job(id="j", service="demo", created=AT, phase=phase)
+
+
+@pytest.mark.parametrize(("state", "phase"), list(itertools.product(ENDS, LIVE)))
+def test_every_end_is_told_from_every_live_phase(state: State, phase: Phase) -> None:
+    job = told(a_job(phase), Report(state=state, message="why"), at=LATER)
+    assert job.phase is ENDS[state]
+    assert job.ended == LATER
+    assert (job.error is not None) is (state not in (State.DONE, State.CANCELLED))
+    assert job.error is None or job.error.message == "why"
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"), list(itertools.product(State, [p for p in Phase if p.is_over]))
+)
+def test_nothing_changes_a_job_that_is_over(state: State, phase: Phase) -> None:
+    assert told(a_job(phase), Report(state=state), at=LATER) == a_job(phase)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (State.WAITING, Phase.QUEUED),
+        (State.HELD, Phase.HELD),
+        (State.RUNNING, Phase.EXECUTING),
+        (State.SUSPENDED, Phase.SUSPENDED),
+        (State.UNKNOWN, Phase.UNKNOWN),
+    ],
+)
+def test_live_states_show_as_they_are_with_their_reason(state: State, expected: Phase) -> None:
+    job = told(a_job(Phase.QUEUED), Report(state=state, message="because"), at=LATER)
+    assert (job.phase, job.info) == (expected, {"message": "because"})
+    assert told(job, Report(state=State.RUNNING), at=LATER).info == {}
+
+
+def test_a_running_job_is_not_taken_for_a_waiting_one() -> None:
+    with pytest.raises(WrongPhase):
+        told(a_job(Phase.EXECUTING), Report(state=State.WAITING), at=LATER)
+
+
+def test_an_engine_s_clock_is_kept_between_the_two_that_are_known() -> None:
+    early, late = AT - timedelta(days=1), LATER + timedelta(days=1)
+    job = told(a_job(Phase.QUEUED), Report(state=State.DONE, started=early, ended=late), at=LATER)
+    assert (job.started, job.ended) == (AT, LATER)
+
+
+def test_what_may_succeed_if_tried_again_is_called_transient() -> None:
+    job = told(a_job(Phase.QUEUED), Report(state=State.LOST, transient=True), at=LATER)
+    assert job.error is not None
+    assert job.error.type is ErrorType.TRANSIENT
+
+
+def test_no_kill_of_the_supervisor_loses_or_doubles_a_job(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    ledger = tmp_path / "ledger"
+    ledger.touch()
+    config = tmp_path / "uwsd.toml"
+    append = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + chr(10)); sys.exit(int(sys.argv[3]))"
+    config.write_text(
+        f"""[services.once]
+command = ["{sys.executable}", "-I", "-S", "{{here}}/once.py", "{ledger}", "{{job_id}}", "{{EXIT}}"]
+parameters.EXIT = {{ type = "integer", default = 0 }}
+"""
+    )
+    (tmp_path / "once.py").write_text(append)
+    server = Server(tmp_path / "data", config).start()
+    assert server.process is not None
+    jobs = {}
+    for number in range(40):
+        form = {"EXIT": f"{number % 3}", "PHASE": "RUN"}
+        jobs[requests.post(f"{server.url}/once/async", data=form, timeout=60).url] = number % 3
+        if number % 4 == 0:
+            for pid in _supervisors(server.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(dice.uniform(0, 0.05))
+    expected = ["COMPLETED" if not code else "ERROR" for code in jobs.values()]
+    assert [finished(job) for job in jobs] == expected
+    server.stop()
+    assert sorted(ledger.read_text().split()) == sorted(job.rpartition("/")[2] for job in jobs)
+
+
+def _supervisors(parent: int) -> list[int]:
+    return [
+        pid
+        for pid in descendants(parent)
+        if b"supervise" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def test_supervise_refuses_a_database_of_another_schema(tmp_path: Path) -> None:
+    environment = {"UWSD_DATA": str(tmp_path / "data"), "PATH": os.environ["PATH"]}
+    command = (sys.executable, "-m", "uwsd")
+
+    def run(verb: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (*command, verb),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    refused = run("supervise")
+    assert (refused.returncode, "run `uwsd migrate`" in refused.stderr) == (1, True)
+    assert run("migrate").returncode == 0
+    assert run("migrate").returncode == 0, "twice is harmless"
+    database = tmp_path / "data" / "uwsd.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    refused = run("serve")
+    assert refused.returncode == 1
+    assert "9999" in refused.stderr
+    assert "Traceback" not in refused.stderr

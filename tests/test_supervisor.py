@@ -16,7 +16,7 @@ import requests
 
 from tests.serving import Server, descendants, finished
 from uwsd.backends.base import Report, State
-from uwsd.supervisor import told
+from uwsd.reports import told
 from uwsd.uws.errors import WrongPhase
 from uwsd.uws.job import ErrorType, Job
 from uwsd.uws.phase import Phase

@@ -16,28 +16,15 @@ from typing import TypeVar
 from uwsd.backends.base import Backend, BackendError, Handle, Report, State, TaskRefused
 from uwsd.capabilities.base import Capability, MissingResult
 from uwsd.database import DATABASE_FAULTS
+from uwsd.reports import told
 from uwsd.uws import times
 from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
 from uwsd.uws.feed import Listener
-from uwsd.uws.job import ErrorSummary, ErrorType, Job, Result
+from uwsd.uws.job import ErrorSummary, Job, Result
 from uwsd.uws.phase import Event
-from uwsd.uws.store import Execution, JobStore, Want
+from uwsd.uws.rows import Execution, Want
+from uwsd.uws.store import JobStore
 from uwsd.uws.workspace import Workspaces
-
-EVENTS: Mapping[State, tuple[Event, ...]] = {
-    State.WAITING: (Event.QUEUE,),
-    State.HELD: (Event.HOLD,),
-    # A job may have started and ended between two looks: replay the step that nobody saw.
-    State.RUNNING: (Event.START,),
-    State.SUSPENDED: (Event.START, Event.SUSPEND),
-    State.UNKNOWN: (Event.LOSE,),
-    State.DONE: (Event.START, Event.COMPLETE),
-    State.FAILED: (Event.START, Event.FAIL),
-    State.EXCEEDED: (Event.START, Event.ABORT),  # UWS 2.1.4: as if the client had aborted it
-    State.CANCELLED: (Event.ABORT,),
-    State.LOST: (Event.FAIL,),
-}
-"""What each state that a backend reports does to a job."""
 
 LOGS = ("stdout", "stderr")
 """What every job writes while it runs; each is a result of its own."""
@@ -48,31 +35,6 @@ _PAUSE = 0.01  # seconds between two ticks at the least
 _LENIENCE = timedelta(seconds=2)  # the engine enforces the limit; this is the net
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
-
-
-def told(job: Job, report: Report, *, at: datetime) -> Job:
-    """Return ``job`` as it is, now that its backend has reported on it."""
-    if job.phase.is_over:
-        return job
-    for event in EVENTS[report.state]:
-        moment = report.started if event is Event.START else report.ended
-        job = job.on(event, at=_between(job.created, moment or at, at))
-    info = {key: text for key, text in job.info.items() if key != "message"}
-    if report.message and not report.state.is_over:
-        info["message"] = report.message
-    return replace(job, info=info, error=_error(report))
-
-
-def _between(earliest: datetime, at: datetime, latest: datetime) -> datetime:
-    """An engine's clock may differ from ours: keep its word between the two we know."""
-    return min(max(earliest, at), latest)
-
-
-def _error(report: Report) -> ErrorSummary | None:
-    if report.state in (State.FAILED, State.EXCEEDED, State.LOST):
-        kind = ErrorType.TRANSIENT if report.transient else ErrorType.FATAL
-        return ErrorSummary(message=report.message or "the job failed", type=kind)
-    return None
 
 
 class Supervisor:

@@ -14,8 +14,10 @@ from sqlalchemy import inspect
 from uwsd.database import Database, DatabaseBusy
 from uwsd.uws.errors import NotFound, WrongPhase
 from uwsd.uws.job import ErrorSummary, ErrorType, Job, Parameter, Result, Source
+from uwsd.uws.listing import Filters
 from uwsd.uws.phase import Event, Phase
-from uwsd.uws.store import Filters, JobStore, Want
+from uwsd.uws.rows import Want
+from uwsd.uws.store import JobStore
 from uwsd.uws.tables import metadata
 
 AT = datetime(2026, 11, 24, 3, 58, tzinfo=UTC)

@@ -13,9 +13,11 @@ from uwsd.uws.errors import BadRequest, Forbidden, NotFound, WrongPhase
 from uwsd.uws.form import CONTROLS, Form
 from uwsd.uws.job import Job, JobRef
 from uwsd.uws.joblist import JobList
+from uwsd.uws.listing import Filters
 from uwsd.uws.parameters import Inputs, about, merged
 from uwsd.uws.phase import Event, Phase
-from uwsd.uws.store import Filters, JobStore, Stamp, Want
+from uwsd.uws.rows import Want
+from uwsd.uws.store import JobStore, Stamp
 from uwsd.uws.waiting import Waiting
 from uwsd.uws.workspace import Workspaces
 from uwsd.uws.xmltext import fits_xml

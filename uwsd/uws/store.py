@@ -7,60 +7,41 @@ the engine has let go of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum, auto
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    CursorResult,
-    Row,
     Select,
     and_,
     delete,
     func,
     insert,
-    literal,
     select,
-    tuple_,
     type_coerce,
-    union_all,
     update,
 )
 
 from uwsd.database import Database
-from uwsd.uws.errors import NotFound
 from uwsd.uws.feed import Feed
-from uwsd.uws.job import ErrorSummary, ErrorType, Job, JobRef, Parameter, Result, Source
+from uwsd.uws.job import Job, JobRef
+from uwsd.uws.listing import PAGE, Filters, before, page
 from uwsd.uws.phase import Phase
+from uwsd.uws.rows import (
+    Execution,
+    Want,
+    columns_of,
+    execution_of,
+    found,
+    no_job,
+    ref_of,
+)
 from uwsd.uws.tables import Instant
 from uwsd.uws.tables import execution as execution_table
 from uwsd.uws.tables import job as job_table
-
-_PAGE = 500
-_REF_COLUMNS = tuple(job_table.c[name] for name in ("id", "phase", "run_id", "owner", "created"))
-
-
-class Want(StrEnum):
-    """What shall become of a job on its engine."""
-
-    RUN = auto()
-    STOP = auto()
-    FORGET = auto()  #: stop it, free everything, remove its files
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """What the supervisor knows of a job that was committed for running, or left files."""
-
-    job_id: str
-    want: Want
-    backend: str | None = None  #: set before the backend is first asked
-    handle: str | None = None
-    settled: bool = False  #: the engine has said its last word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +51,6 @@ class Stamp:
     version: int
     owner: str | None
     phase: Phase
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What of a job list is wanted (2.2.2.1). They are combined by AND, then LAST cuts."""
-
-    phases: tuple[Phase, ...] = ()
-    after: datetime | None = None
-    last: int | None = None
 
 
 class JobStore:
@@ -91,7 +63,7 @@ class JobStore:
     def add(self, job: Job, *, want: Want | None = None) -> None:
         """Keep a new job, and what is wanted of it."""
         with self._database.write() as connection:
-            connection.execute(insert(job_table).values(_columns(job)))
+            connection.execute(insert(job_table).values(columns_of(job)))
             if want is not None:
                 connection.execute(insert(execution_table).values(_wanted(job.id, want)))
         if want is not None:
@@ -103,7 +75,7 @@ class JobStore:
         with self._database.read() as connection:
             row = connection.execute(select(*columns).where(_is(service, job_id))).one_or_none()
         if row is None:
-            raise _no_job(job_id)
+            raise no_job(job_id)
         version, owner, phase = row
         return Stamp(version=version, owner=owner, phase=Phase(phase))
 
@@ -172,7 +144,7 @@ class JobStore:
         query = select(execution_table).where(execution_table.c.settled.is_(False))
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return [_execution(row) for row in rows]
+        return [execution_of(row) for row in rows]
 
     def note(self, job_id: str, **columns: str) -> None:
         """Write down the backend or the handle of an execution."""
@@ -228,16 +200,16 @@ class JobStore:
 
     def _one(self, condition: ColumnElement[bool], job_id: str) -> Job:
         with self._database.read() as connection:
-            return _found(connection.execute(select(job_table).where(condition)), job_id)
+            return found(connection.execute(select(job_table).where(condition)), job_id)
 
     def _locked(self, connection: Connection, condition: ColumnElement[bool], job_id: str) -> Job:
-        return _found(
+        return found(
             connection.execute(select(job_table).where(condition).with_for_update()), job_id
         )
 
     def _write(self, connection: Connection, job: Job, was: int) -> None:
         row = job_table.c.id == job.id, job_table.c.version == was
-        done = connection.execute(update(job_table).where(*row).values(_columns(job)))
+        done = connection.execute(update(job_table).where(*row).values(columns_of(job)))
         assert done.rowcount == 1, "the row is locked"
         self.feed.note(connection, job.id)
 
@@ -249,14 +221,14 @@ class JobStore:
     ) -> Iterator[JobRef]:
         beyond: tuple[ColumnElement[bool], ...] = ()
         while last is None or last > 0:
-            size = _PAGE if last is None else min(_PAGE, last)
+            size = PAGE if last is None else min(PAGE, last)
             with self._database.read() as connection:
-                rows = connection.execute(_page((*scope, *beyond), phases, size)).all()
-            yield from map(_ref, rows)
+                rows = connection.execute(page((*scope, *beyond), phases, size)).all()
+            yield from map(ref_of, rows)
             if len(rows) < size:
                 return
             last = None if last is None else last - size
-            beyond = (_before(rows[-1]),)
+            beyond = (before(rows[-1]),)
 
 
 def _is(service: str, job_id: str) -> ColumnElement[bool]:
@@ -283,34 +255,6 @@ def _running(column: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _page(
-    conditions: Sequence[ColumnElement[bool]], phases: Sequence[Phase], size: int
-) -> Select[Any]:
-    """One limited branch a phase: with ``phase IN`` SQLite would walk the whole history."""
-    if not phases:
-        return _newest(select(*_REF_COLUMNS).where(*conditions), size)
-    branches = [
-        select(
-            _newest(
-                select(*_REF_COLUMNS).where(*conditions, job_table.c.phase == phase), size
-            ).subquery()
-        )
-        for phase in phases
-    ]
-    merged = union_all(*branches).subquery()
-    newest = select(merged).order_by(merged.c.created.desc(), merged.c.id.desc())
-    return newest.limit(size)
-
-
-def _newest(query: Select[Any], size: int) -> Select[Any]:
-    return query.order_by(job_table.c.created.desc(), job_table.c.id.desc()).limit(size)
-
-
-def _before(row: Row[Any]) -> ColumnElement[bool]:
-    here = tuple_(literal(row.created, Instant), literal(row.id))
-    return tuple_(job_table.c.created, job_table.c.id) < here
-
-
 def _set_want(connection: Connection, job_id: str, want: Want) -> None:
     row = execution_table.c.job_id == job_id
     if want is Want.STOP:  # what was never handed over, or is over, needs no stopping
@@ -323,60 +267,3 @@ def _set_want(connection: Connection, job_id: str, want: Want) -> None:
 
 def _wanted(job_id: str, want: Want) -> dict[str, Any]:
     return {"job_id": job_id, "want": want, "settled": False}
-
-
-def _columns(job: Job) -> dict[str, Any]:
-    columns = {name: getattr(job, name) for name in _PLAIN}
-    return columns | {
-        "error": None if job.error is None else asdict(job.error),
-        "results": [asdict(result) for result in job.results],
-        "parameters": [asdict(parameter) for parameter in job.parameters],
-    }
-
-
-_PLAIN = tuple(c.name for c in job_table.c if c.name not in {"error", "results", "parameters"})
-
-
-def _found(rows: CursorResult[Any], job_id: str) -> Job:
-    row = rows.one_or_none()
-    if row is None:
-        raise _no_job(job_id)
-    return _job(row)
-
-
-def _no_job(job_id: str) -> NotFound:
-    return NotFound(f"there is no job {job_id}; it may have been deleted or have expired")
-
-
-def _job(row: Row[Any]) -> Job:
-    columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    error = columns.pop("error")
-    return Job(
-        **columns
-        | {
-            "phase": Phase(columns["phase"]),
-            "results": tuple(Result(**result) for result in columns["results"]),
-            "parameters": tuple(_parameter(**stored) for stored in columns["parameters"]),
-            "error": None if error is None else _error(**error),
-        }
-    )
-
-
-def _parameter(*, source: str, **rest: Any) -> Parameter:
-    return Parameter(source=Source(source), **rest)
-
-
-def _error(*, message: str, type: str) -> ErrorSummary:  # noqa: A002 - the schema's name
-    return ErrorSummary(message=message, type=ErrorType(type))
-
-
-def _ref(row: Row[Any]) -> JobRef:
-    job_id, phase, run_id, owner, created = tuple(row)
-    return JobRef(id=job_id, phase=Phase(phase), run_id=run_id, owner=owner, created=created)
-
-
-def _execution(row: Row[Any]) -> Execution:
-    job_id, want, backend, handle, settled = tuple(row)
-    return Execution(
-        job_id=job_id, want=Want(want), backend=backend, handle=handle, settled=settled
-    )

@@ -7,10 +7,10 @@ from flask import Response
 from uwsd.uws.documents import jobs_document
 from uwsd.uws.errors import BadRequest
 from uwsd.uws.form import Form
+from uwsd.uws.listing import Filters
 from uwsd.uws.phase import Phase
 from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, see, uws, xml
 from uwsd.uws.resources.body import read_form, read_query
-from uwsd.uws.store import Filters
 from uwsd.uws.times import parse
 
 

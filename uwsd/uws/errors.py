@@ -45,9 +45,3 @@ class UnsupportedMedia(UwsError):
     """The body is of a kind that the service does not read."""
 
     status = 415
-
-
-class Unavailable(UwsError):
-    """The service cannot do it now; the client may try again."""
-
-    status = 503

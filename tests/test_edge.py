@@ -70,6 +70,7 @@ def test_forwarded_headers_count_from_a_configured_proxy_only() -> None:
     proxied = Edge(echo, proxies=[ip_network("10.0.0.0/8")])
     expected = (200, "https://public.example.org/p /a")
     assert ask(proxied, REMOTE_ADDR="10.1.2.3", **FORWARDED) == expected
+    assert ask(Edge(echo), SCRIPT_NAME="/evil") == (200, "http://127.0.0.1:80 /a")
     for edge, address in ((proxied, "127.0.0.1"), (Edge(echo), "10.1.2.3"), (proxied, "")):
         assert ask(edge, REMOTE_ADDR=address, **FORWARDED) == (200, "http://127.0.0.1:80 /a")
 

@@ -58,10 +58,11 @@ class Inputs:
     def _read(self) -> Iterator[Parameter]:
         for name, value in self._form.parameters:
             yield self._parameter(_checked(name), value)
-        for upload in self._form.uploads:
-            if self._joblist.takes_file(upload.name):
-                yield self._stored(upload.name, upload.name)
         yield from self._uploads()
+        for upload in self._form.uploads:
+            is_named = upload.name.upper() in self._kept  # by a param: of what came before
+            if not is_named and self._joblist.takes_file(upload.name):
+                yield self._stored(upload.name, upload.name)
 
     def _parameter(self, name: str, value: str) -> Parameter:
         if self._joblist.takes_file(name):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engines.postgresql import postgresql
 from tests.serving import Server
 
 
@@ -20,3 +21,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def demo(server: Server) -> str:
     """The job list of the service `demo`."""
     return f"{server.url}/demo/async"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a private PostgreSQL server."""
+    with postgresql(tmp_path_factory.mktemp("engine") / "postgresql") as url:
+        yield url

@@ -33,6 +33,10 @@ _PROTECTION = {
 def create_app(settings: Settings) -> Flask:
     """Make the application that a WSGI server runs; one for each process."""
     site = Site.open(settings)
+    if not site.database.embedded:
+        from uwsd.uws.feed_postgresql import require_cooperative  # noqa: PLC0415 - an extra
+
+        require_cooperative()
     app = Flask("uwsd", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

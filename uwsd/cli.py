@@ -4,7 +4,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import click
 from uwsd import __version__
 from uwsd.client.commands import COMMANDS
 from uwsd.config import ConfigError, Settings, load
+from uwsd.database import NotAlone
 from uwsd.migrations import SchemaError, migrate
 from uwsd.processes import AlreadyRunning, alone, die_with_parent
 from uwsd.site import Site, capabilities, open_database
@@ -23,6 +25,8 @@ _CONFIG = click.option(
     envvar="UWSD_CONFIG",
     help="The configuration file; without one: ./uwsd.toml, or the bundled services.",
 )
+
+_SUPERVISOR = 0x75777364  # "uwsd": the key under which supervisors on one PostgreSQL queue
 
 
 @click.group()
@@ -55,9 +59,8 @@ def supervise(config: Path | None, *, with_parent: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = _settings(config)
-    lock, what = settings.folder / "supervisor.lock", "a supervisor is at work here already"
-    with _explained(AlreadyRunning, SchemaError), alone(lock, what, patience=10):
-        _supervise(settings)
+    with _explained(AlreadyRunning, NotAlone, SchemaError), _only_supervisor(settings) as alone:
+        _supervise(settings, alone)
 
 
 @main.command(name="migrate")
@@ -94,7 +97,21 @@ for command in COMMANDS:
     main.add_command(command)
 
 
-def _supervise(settings: Settings) -> None:
+@contextmanager
+def _only_supervisor(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Wait until there is no other; give what raises when that is not sure any more."""
+    database = open_database(settings)
+    if database.embedded:
+        lock, what = settings.folder / "supervisor.lock", "a supervisor is at work here already"
+        with alone(lock, what, patience=10):
+            yield lambda: None
+    else:
+        with database.alone(_SUPERVISOR, lambda: time.sleep(1)) as require_alone:
+            yield require_alone
+    database.close()
+
+
+def _supervise(settings: Settings, require_alone: Callable[[], None]) -> None:
     from uwsd.supervisor import Supervisor  # noqa: PLC0415
 
     site = Site.open(settings)
@@ -108,7 +125,9 @@ def _supervise(settings: Settings) -> None:
     stop = os.eventfd(0)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os.eventfd_write(stop, 1))
-    supervisor.run(site.feed.listen(), stop, net=settings.supervisor.tick)
+    supervisor.run(
+        site.feed.listen(), stop, net=settings.supervisor.tick, require_alone=require_alone
+    )
 
 
 def _settings(config: Path | None) -> Settings:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -25,6 +25,10 @@ _PRAGMAS = (
     "PRAGMA busy_timeout=0",
     "PRAGMA foreign_keys=ON",
 )
+
+
+class NotAlone(Exception):
+    """The right to be the only one is lost; another process may have it now."""
 
 
 class DatabaseBusy(Exception):
@@ -56,6 +60,23 @@ class Database:
         return cls(f"sqlite:///{path}")
 
     @property
+    def conninfo(self) -> str:
+        """What PostgreSQL's own library connects with; it may hold a password."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @contextmanager
+    def alone(self, key: int, patience: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        """Wait until no other process is in here with the same ``key``; PostgreSQL only.
+
+        ``patience`` is called between two tries. What is given raises `NotAlone` when the
+        connection is lost: the server lets another in then.
+        """
+        with self.read() as connection:
+            while not connection.scalar(select(func.pg_try_advisory_lock(key))):
+                patience()
+            yield partial(_require, connection)
+
+    @property
     def engine(self) -> Engine:
         """SQLAlchemy's engine, for migrations."""
         return self._engine
@@ -83,6 +104,13 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+
+
+def _require(connection: Connection) -> None:
+    try:
+        connection.execute(select(1)).close()
+    except SQLAlchemyError as error:
+        raise NotAlone("the connection that kept others out is lost") from error
 
 
 def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

@@ -31,7 +31,7 @@ class Site:
         """Open the database and the data folder; make the capabilities."""
         database = open_database(settings)
         require_schema(database)
-        feed = SqliteFeed(database, settings.folder / "run")
+        feed = _feed(database, settings)
         return cls(
             settings=settings,
             database=database,
@@ -69,3 +69,11 @@ def open_database(settings: Settings) -> Database:
     """Open the database that the settings name; the embedded one is made when it is not there."""
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Database(settings.database_url)
+
+
+def _feed(database: Database, settings: Settings) -> Feed:
+    if database.embedded:
+        return SqliteFeed(database, settings.folder / "run")
+    from uwsd.uws.feed_postgresql import PostgresqlFeed  # noqa: PLC0415 - an extra
+
+    return PostgresqlFeed(database)

@@ -19,7 +19,7 @@ from uwsd.database import DATABASE_FAULTS
 from uwsd.reports import told
 from uwsd.uws import times
 from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
-from uwsd.uws.feed import Listener
+from uwsd.uws.feed import FeedBroken, Listener
 from uwsd.uws.job import ErrorSummary, Job, Result
 from uwsd.uws.phase import Event
 from uwsd.uws.rows import Execution, Want
@@ -67,21 +67,32 @@ class Supervisor:
         self._each(self._store.unsettled(), self._attend)
         self._poll(e for e in self._store.unsettled() if e.handle and e.want is not Want.FORGET)
 
-    def run(self, listener: Listener, stop: int, *, net: float) -> None:
+    def run(
+        self,
+        listener: Listener,
+        stop: int,
+        *,
+        net: float,
+        require_alone: Callable[[], None] = lambda: None,
+    ) -> None:
         """Tick whenever something has happened, and every ``net`` seconds in any case.
 
-        Returns once the file descriptor ``stop`` is readable.
+        Returns once the file descriptor ``stop`` is readable. ``require_alone`` is called
+        before each tick, and raises when somebody else may be the supervisor now.
         """
         while not _is_readable(stop):
             began = time.monotonic()
+            require_alone()
             try:
                 self.tick()
                 self._sweep()
+                self._sleep((listener.fileno(), stop, *self._wakeups()), net)
+                listener.changed()
+            except FeedBroken as broken:
+                _log.warning("%s", broken)
             except DATABASE_FAULTS:
                 _log.exception("the database cannot be used; will try again")
                 time.sleep(1)
-            self._sleep((listener.fileno(), stop, *self._wakeups()), net)
-            listener.changed()
             time.sleep(max(0.0, began + _PAUSE - time.monotonic()))
 
     def _each(self, items: Iterable[_T], step: Callable[[_T], None]) -> None:

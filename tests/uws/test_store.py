@@ -179,6 +179,7 @@ def test_what_is_due_is_found(store: JobStore) -> None:
     assert store.next_deadline() == AT + timedelta(seconds=10)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_foreign_lock_is_waited_for(store: JobStore, database: Database) -> None:
     job = a_job()
     store.add(job)
@@ -193,6 +194,7 @@ def test_a_foreign_lock_is_waited_for(store: JobStore, database: Database) -> No
     other.close()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_lock_that_does_not_go_away_is_a_clear_refusal(
     store: JobStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

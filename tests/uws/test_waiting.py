@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from uwsd.uws.feed import SqliteFeed
+from uwsd.database import Database
+from uwsd.uws.feed import Feed, SqliteFeed
 from uwsd.uws.job import Job
 from uwsd.uws.store import JobStore
 from uwsd.uws.waiting import Waiting
@@ -25,7 +26,7 @@ JOB = Job(
 
 
 @pytest.fixture
-def waiting(feed: SqliteFeed) -> Iterator[Waiting]:
+def waiting(feed: Feed) -> Iterator[Waiting]:
     waiting = Waiting(feed.listen())
     yield waiting
     waiting.close()
@@ -58,7 +59,7 @@ def test_nobody_wakes_early(waiting: Waiting) -> None:
 
 
 def test_a_change_by_another_process_wakes(
-    store: JobStore, waiting: Waiting, tmp_path: Path
+    store: JobStore, database: Database, waiting: Waiting, tmp_path: Path
 ) -> None:
     store.add(JOB)
     code = f"""
@@ -66,9 +67,12 @@ def test_a_change_by_another_process_wakes(
         from dataclasses import replace
         from uwsd.database import Database
         from uwsd.uws.feed import SqliteFeed
+        from uwsd.uws.feed_postgresql import PostgresqlFeed
         from uwsd.uws.store import JobStore
-        database = Database.in_file(Path({str(tmp_path / "jobs.db")!r}))
-        store = JobStore(database, SqliteFeed(database, Path({str(tmp_path / "run")!r})))
+        database = Database({database.url.render_as_string(hide_password=False)!r})
+        run = Path({str(tmp_path / "run")!r})
+        feed = SqliteFeed(database, run) if database.embedded else PostgresqlFeed(database)
+        store = JobStore(database, feed)
         store.change(None, {JOB.id!r}, lambda job: replace(job, duration=9))
     """
     with waiting.subscribe(JOB.id) as change:
@@ -76,6 +80,7 @@ def test_a_change_by_another_process_wakes(
         assert change.wait(10)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_lost_nudge_is_made_up_for(
     store: JobStore, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +91,7 @@ def test_a_lost_nudge_is_made_up_for(
         assert change.wait(10)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_sockets_of_the_dead_are_removed(feed: SqliteFeed, store: JobStore, tmp_path: Path) -> None:
     listener = feed.listen()
     dead = tmp_path / "run" / "dead"
@@ -97,7 +103,7 @@ def test_sockets_of_the_dead_are_removed(feed: SqliteFeed, store: JobStore, tmp_
     assert not dead.exists()
 
 
-def test_closing_wakes_everybody(feed: SqliteFeed) -> None:
+def test_closing_wakes_everybody(feed: Feed) -> None:
     waiting = Waiting(feed.listen())
     with waiting.subscribe(JOB.id) as change:
         waker = threading.Thread(target=waiting.close)
@@ -106,6 +112,7 @@ def test_closing_wakes_everybody(feed: SqliteFeed) -> None:
         waker.join()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_old_changes_are_pruned(
     feed: SqliteFeed, store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,3 +124,19 @@ def test_old_changes_are_pruned(
         touch(store)
     assert 5 <= len(listener.changed()) < 10
     listener.close()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_broken_connection_wakes_everybody_and_is_made_again(
+    store: JobStore, database: Database, waiting: Waiting
+) -> None:
+    store.add(JOB)
+    with waiting.subscribe(JOB.id) as change:
+        with database.write() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
+            )
+        assert change.wait(10)
+    with waiting.subscribe(JOB.id) as change:
+        touch(store)
+        assert change.wait(10)

@@ -1,9 +1,10 @@
 """The change feed: who waits for a job is told when it has changed, and asks nobody until then.
 
-On SQLite each change leaves a row in ``change``; after the commit one byte goes to the
-datagram socket of every listener, which then reads the rows it has not seen. A byte may be
-lost when a process is killed between the two, so a listener also looks at SQLite's
-``data_version`` now and then: it tells of any commit and costs no query.
+Here is what every feed promises, and the one of the embedded database. There each change leaves a
+row in ``change``; after the commit one byte goes to the datagram socket of every listener, which
+then reads the rows it has not seen. A byte may be lost when a process is killed between the two,
+so a listener also looks at SQLite's ``data_version`` now and then: it tells of any commit and
+costs no query.
 """
 
 import os
@@ -24,6 +25,10 @@ _KEEP = 10_000
 _PRUNE_EVERY = 1_000
 
 
+class FeedBroken(Exception):
+    """The feed was interrupted: changes may have been missed, so look at everything."""
+
+
 class Listener(Protocol):
     """One who wants to know which jobs have changed."""
 
@@ -31,7 +36,10 @@ class Listener(Protocol):
         """Return the descriptor that becomes readable when something may have changed."""
 
     def changed(self) -> Iterable[str]:
-        """Return the ids of the jobs that have changed since the last call."""
+        """Return the ids of the jobs that have changed since the last call.
+
+        Raises `FeedBroken` when some may have been missed; the next call hears again.
+        """
 
     def close(self) -> None:
         """Stop listening."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    cast,
     delete,
     func,
     insert,
@@ -66,6 +67,7 @@ class JobStore:
             connection.execute(insert(job_table).values(columns_of(job)))
             if want is not None:
                 connection.execute(insert(execution_table).values(_wanted(job.id, want)))
+                self.feed.note(connection, job.id)
         if want is not None:
             self.feed.publish()
 
@@ -236,7 +238,8 @@ def _is(service: str, job_id: str) -> ColumnElement[bool]:
 
 
 def _deadline() -> ColumnElement[datetime]:
-    milliseconds = type_coerce(job_table.c.started, BigInteger) + job_table.c.duration * 1000
+    limit = cast(job_table.c.duration, BigInteger) * 1000
+    milliseconds = type_coerce(job_table.c.started, BigInteger) + limit
     return type_coerce(milliseconds, Instant)
 
 

@@ -15,7 +15,7 @@ def require_cooperative() -> None:
     psycopg decides when it is imported: before gevent has patched, it would wait in C, and the
     whole process with it.
     """
-    if psycopg.waiting.wait.__name__ == "wait_c":
+    if psycopg.waiting.wait is psycopg.waiting.wait_c:
         raise RuntimeError(
             "psycopg was imported before gevent.monkey.patch_all(); see uwsd/wsgi.py"
         )

@@ -15,7 +15,8 @@ def require_cooperative() -> None:
     psycopg decides when it is imported: before gevent has patched, it would wait in C, and the
     whole process with it.
     """
-    if psycopg.waiting.wait is psycopg.waiting.wait_c:
+    # Without its C part psycopg has no wait_c, and nothing to fear from it.
+    if psycopg.waiting.wait is getattr(psycopg.waiting, "wait_c", None):
         raise RuntimeError(
             "psycopg was imported before gevent.monkey.patch_all(); see uwsd/wsgi.py"
         )

@@ -120,6 +120,13 @@ def test_a_forgotten_job_leaves_only_what_is_to_be_done(store: JobStore) -> None
     assert not store.knows(job.id)
 
 
+def test_who_came_first_is_seen_to_first(store: JobStore) -> None:
+    jobs = [a_job(number) for number in (3, 1, 2)]
+    for job in jobs:
+        store.add(job, want=Want.RUN)
+    assert [e.job_id for e in store.unsettled()] == [jobs[n].id for n in (1, 2, 0)]
+
+
 def test_an_abort_of_a_job_that_never_ran_asks_nothing_of_an_engine(store: JobStore) -> None:
     job = a_job()
     store.add(job)

@@ -143,7 +143,12 @@ class JobStore:
 
     def unsettled(self) -> list[Execution]:
         """Return all that is still to be done on engines, oldest job first."""
-        query = select(execution_table).where(execution_table.c.settled.is_(False))
+        query = (
+            select(execution_table)
+            .outerjoin(job_table, job_table.c.id == execution_table.c.job_id)
+            .where(execution_table.c.settled.is_(False))
+            .order_by(job_table.c.created, job_table.c.id)
+        )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [execution_of(row) for row in rows]

@@ -24,7 +24,7 @@ def demo(server: Server) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """The URL of a private PostgreSQL server."""
-    with postgresql(tmp_path_factory.mktemp("engine") / "postgresql") as url:
+    with postgresql() as url:
         yield url

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,17 +15,19 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """Start a server that listens on a socket in ``folder``; give the URL of its database."""
+def postgresql() -> Iterator[str]:
+    """Start a server that listens on a socket in a folder of its own; give its URL."""
     require()
-    folder.mkdir(mode=0o700)
+    with TemporaryDirectory(prefix="uwsd-postgresql-") as folder:
+        # Not below pytest's folder: that is closed to the user who runs the server.
+        yield from _serve(Path(folder))
+
+
+def _serve(folder: Path) -> Iterator[str]:
     as_user: tuple[str, ...] = ()
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(folder, "postgres")
         as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
-        for parent in folder.parents:
-            if not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o001)
     data, log = folder / "data", folder / "log"
 
     def run(program: str, *arguments: str) -> None:

@@ -5,8 +5,8 @@ It runs as ``python -I -S .../uwsd/worker WORKSPACE``, needs nothing but the sta
 the job's workspace it finds and leaves, in ``run/``:
 
 ``task.json``    what to run (`records.Order`), there before the worker is
-``start.json``   whose job this is (`processes.Process`); made once, so a second worker leaves
-``command.json`` the process that leads the command's session, for those who clean up after it
+``start.json``   whose job this is (`records.Start`); made once, so a second worker leaves
+``command.json`` (`records.Leader`) who leads the command's session, for those who clean up after it
 ``limits.json``  a new duration, read again on SIGHUP
 ``cancel``       there if SIGTERM was a client's wish, and not the machine going down
 ``exit.json``    how it ended (`records.Exit`): the only thing that is believed about that

@@ -60,6 +60,7 @@ BROKEN = [
     (DEMO + "limits = { default_duration = 9, max_duration = 3 }\n", 3, "from 1 to max_duration"),
     (DEMO + "capability = 'function'\n", 1, 'the capability "function" needs a function'),
     (DEMO + "fetch = { schemes = ['ftp'] }\n", 3, "services.demo.fetch.schemes"),
+    ("[database]\nurl = 'postgresql://u:p@h/d'\n", 2, "begins with sqlite:/// or postgresql+psycopg"),
     ("[server\n", 1, "this is not TOML"),
     ("a = 1\n\nb = \n", 3, "this is not TOML"),
     ("[server]\nport = 1\nport = 2\n", 3, "this is not TOML"),
@@ -143,10 +144,10 @@ def test_the_environment_comes_on_top(tmp_path: Path) -> None:
 
 def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
     secret, config = tmp_path / "url", tmp_path / "uwsd.toml"
-    secret.write_text("postgresql://u:hunter2@host/db\n")
+    secret.write_text("postgresql+psycopg://u:hunter2@host/db\n")
     config.write_text(DEMO)
     settings = load(config, {"UWSD_DATABASE__URL_FILE": str(secret)})
-    assert settings.database_url == "postgresql://u:hunter2@host/db"
+    assert settings.database_url == "postgresql+psycopg://u:hunter2@host/db"
     assert "hunter2" not in repr(settings)
     config.write_text("[database]\nurl = ['hunter2']\n[server]\nport = 'x'\n")
     with pytest.raises(ConfigError) as error:

@@ -14,10 +14,11 @@ import click
 from uwsd import __version__
 from uwsd.client.commands import COMMANDS
 from uwsd.config import ConfigError, Settings, load
-from uwsd.database import NotAlone
+from uwsd.database import DATABASE_FAULTS, NotAlone
 from uwsd.migrations import SchemaError, migrate
 from uwsd.processes import AlreadyRunning, alone, die_with_parent
 from uwsd.site import Site, capabilities, open_database
+from uwsd.uws.feed import FeedBroken
 
 _CONFIG = click.option(
     "--config",
@@ -25,6 +26,9 @@ _CONFIG = click.option(
     envvar="UWSD_CONFIG",
     help="The configuration file; without one: ./uwsd.toml, or the bundled services.",
 )
+
+_TROUBLES = (SchemaError, OSError, *DATABASE_FAULTS)
+"""What may be wrong with a database or a data folder; their own words say it."""
 
 _SUPERVISOR = 0x75777364  # "uwsd": the key under which supervisors on one PostgreSQL queue
 
@@ -42,10 +46,10 @@ def serve(config: Path | None) -> None:
     from uwsd.serve import CannotServe  # noqa: PLC0415 - clients need none of it
     from uwsd.serve import serve as run  # noqa: PLC0415
 
-    with _explained(CannotServe, AlreadyRunning, SchemaError):
-        settings = _settings(config)
-        with _explained(ValueError):
-            capabilities(settings)  # better one sentence now than a child that does not start
+    settings = _settings(config)
+    with _explained(ValueError):
+        capabilities(settings)  # better one sentence now than a child that does not start
+    with _explained(CannotServe, AlreadyRunning, *_TROUBLES):
         run(settings, _environment(config), click.echo)
 
 
@@ -59,16 +63,20 @@ def supervise(config: Path | None, *, with_parent: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = _settings(config)
-    with _explained(AlreadyRunning, NotAlone, SchemaError), _only_supervisor(settings) as alone:
-        _supervise(settings, alone)
+    with (
+        _explained(AlreadyRunning, NotAlone, FeedBroken, *_TROUBLES),
+        _only_supervisor(settings) as require_alone,
+    ):
+        _supervise(settings, require_alone)
 
 
 @main.command(name="migrate")
 @_CONFIG
 def migrate_command(config: Path | None) -> None:
     """Bring the database's schema up to this version."""
-    database = open_database(_settings(config))
-    with _explained(SchemaError):
+    settings = _settings(config)
+    with _explained(*_TROUBLES):
+        database = open_database(settings)
         migrate(database)
     database.close()
     click.echo("the database's schema is up to date")

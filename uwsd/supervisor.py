@@ -89,7 +89,8 @@ class Supervisor:
                 self._sleep((listener.fileno(), stop, *self._wakeups()), net)
                 listener.changed()
             except FeedBroken as broken:
-                _log.warning("%s", broken)
+                _log.warning("%s; looking at everything", broken)
+                time.sleep(1)
             except DATABASE_FAULTS:
                 _log.exception("the database cannot be used; will try again")
                 time.sleep(1)

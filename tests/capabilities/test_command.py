@@ -435,7 +435,9 @@ def test_a_service_that_is_not_set_up_refuses_with_a_hint(tmp_path: Path) -> Non
     with pytest.raises(TaskRefused, match="not complete here: run `make data`"):
         needy.task(job(), WORKSPACE)
     (tmp_path / "data").mkdir()
-    assert "not complete here" in (needy.unready() or "")
+    assert "not complete here: run `make data`" in (needy.unready() or "")
+    bare = service('command = ["a"]\nrequires = ["{here}/data", "more"]', tmp_path)
+    assert "more is missing" in (bare.unready() or "")
     (tmp_path / "more").touch()
     assert needy.unready() is None
     needy.task(job(), WORKSPACE)

@@ -10,8 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from tests.serving import wait_until
 from uwsd.database import Database
 from uwsd.uws.feed import Feed, SqliteFeed
 from uwsd.uws.job import Job
@@ -140,3 +142,32 @@ def test_a_broken_connection_wakes_everybody_and_is_made_again(
     with waiting.subscribe(JOB.id) as change:
         touch(store)
         assert change.wait(10)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_that_was_away_for_a_while_is_heard_again(
+    store: JobStore, database: Database, waiting: Waiting, postgresql_server: str
+) -> None:
+    store.add(JOB)
+    name = database.url.database
+    conninfo = postgresql_server.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(conninfo, autocommit=True) as other:
+        other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        with waiting.subscribe(JOB.id) as change:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+            assert change.wait(10), "its waiters are woken when it goes"
+        with waiting.subscribe(JOB.id) as change:
+            assert change.wait(10), "and while it is away"
+        other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    wait_until(lambda: _is_quiet(waiting))
+    with waiting.subscribe(JOB.id) as change:
+        touch(store)
+        assert change.wait(10)
+
+
+def _is_quiet(waiting: Waiting) -> bool:
+    """Whether nobody is woken without a change any more."""
+    with waiting.subscribe(JOB.id) as change:
+        return not change.wait(1.2)

@@ -24,6 +24,7 @@ RESERVED = frozenset(
 )
 """First segments of URLs that no service can have."""
 
+_DATABASES = ("sqlite:///", "postgresql+psycopg://")
 _NAME = r"^[a-z][a-z0-9-]{0,31}$"
 
 
@@ -32,6 +33,12 @@ def _check_base_url(url: str) -> str:
     if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
         raise ValueError(f"a base URL is of the form https://host/path, not {url!r}")
     return url.rstrip("/")
+
+
+def _check_database(url: SecretStr) -> SecretStr:
+    if url.get_secret_value() and not url.get_secret_value().startswith(_DATABASES):
+        raise ValueError(f"a database's URL begins with {' or '.join(_DATABASES)}")
+    return url
 
 
 def _check_network(network: str) -> str:
@@ -86,7 +93,7 @@ class DataSettings(Table):
 class DatabaseSettings(Table):
     """The database of the jobs."""
 
-    url: SecretStr = Field(
+    url: Annotated[SecretStr, AfterValidator(_check_database)] = Field(
         default=SecretStr(""),
         description="SQLAlchemy's URL of a database; without one, SQLite in the data folder.",
     )

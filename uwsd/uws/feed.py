@@ -33,7 +33,10 @@ class Listener(Protocol):
     """One who wants to know which jobs have changed."""
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when something may have changed."""
+        """Return the descriptor that becomes readable when something may have changed.
+
+        Raises `FeedBroken` when there is none now; ask again later.
+        """
 
     def changed(self) -> Iterable[str]:
         """Return the ids of the jobs that have changed since the last call.

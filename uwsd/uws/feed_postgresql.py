@@ -41,30 +41,39 @@ class PostgresqlFeed:
 
 
 class PostgresqlListener:
-    """A connection that has said LISTEN."""
+    """A connection that has said LISTEN; a lost one is made again when the server is there."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection = self._connect()
+        self._was_deaf = False
 
     def fileno(self) -> int:
-        """Return the connection's descriptor."""
+        """Return the connection's descriptor; raise `FeedBroken` while there is none."""
+        if self._connection.closed:
+            self._connection = self._connect()
+            self._was_deaf = True
         return self._connection.fileno()
 
     def changed(self) -> list[str]:
-        """Return the ids told since the last call; connect again if the server went away."""
+        """Return the ids told since the last call."""
+        if self._was_deaf:
+            self._was_deaf = False
+            raise FeedBroken("the connection to PostgreSQL is there again")
         try:
             return [heard.payload for heard in self._connection.notifies(timeout=0)]
         except psycopg.OperationalError as error:
             self._connection.close()
-            self._connection = self._connect()
-            raise FeedBroken("the connection to PostgreSQL was lost, and is there again") from error
+            raise FeedBroken("the connection to PostgreSQL is lost") from error
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
     def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
-        connection = psycopg.connect(self._database.conninfo, autocommit=True)
-        connection.execute(f"LISTEN {_CHANNEL}")
+        try:
+            connection = psycopg.connect(self._database.conninfo, autocommit=True)
+            connection.execute(f"LISTEN {_CHANNEL}")
+        except psycopg.OperationalError as error:
+            raise FeedBroken("PostgreSQL cannot be reached") from error
         return connection

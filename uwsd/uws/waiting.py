@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from uwsd.uws.feed import Listener
+from uwsd.uws.feed import FeedBroken, Listener
 
 _log = logging.getLogger(__name__)
 _NET = 0.5
@@ -72,9 +72,13 @@ class Waiting:
 
     def _watch(self) -> None:
         while not self._closed:
-            select.select([self._listener], [], [], _NET)
             try:
+                select.select([self._listener.fileno()], [], [], _NET)
                 changed = self._listener.changed()
+            except FeedBroken as broken:
+                _log.warning("%s; waking everybody", broken)
+                self.wake_all()
+                time.sleep(_NET)
             except Exception:  # noqa: BLE001 - whatever it was, the waiters must not sleep on
                 _log.exception("the change feed cannot be read; waking everybody")
                 self.wake_all()

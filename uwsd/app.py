@@ -1,19 +1,26 @@
 """The web application: the only place where the parts meet."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import ip_network
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from uwsd.auth.authenticators import Authentication, Authenticator
+from uwsd.auth.basic import Basic
+from uwsd.auth.identity import add_identity
+from uwsd.auth.passwords import Passwords
+from uwsd.auth.proxy import ProxyUser
+from uwsd.auth.users import Users
 from uwsd.config import Settings
 from uwsd.database import DATABASE_FAULTS
-from uwsd.edge import Edge, is_loopback
+from uwsd.edge import Edge
 from uwsd.pages import pages
 from uwsd.site import Site
-from uwsd.uws.access import Caller
-from uwsd.uws.errors import UwsError
+from uwsd.uws.access import AnonymousRights
+from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
 from uwsd.uws.resources.blueprint import EXTENSION, JobIdConverter, JobLists
 from uwsd.uws.resources.body import BodyLimits, close_spooled
@@ -42,10 +49,10 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["job_id"] = JobIdConverter
     app.extensions[EXTENSION] = _job_lists(site)
+    add_identity(app, _authentication(settings), is_desk=settings.server.is_desk)
     app.register_blueprint(uws)
     app.register_blueprint(pages)
     app.register_blueprint(vosi)
-    _add_identity(app, settings)
     _add_manners(app)
     app.add_url_rule("/healthz", view_func=_healthz)
     server = settings.server
@@ -66,6 +73,7 @@ def _job_lists(site: Site) -> JobLists:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     return JobLists(
         joblists=site.capabilities,
+        rights=_anonymous_rights(site.settings),
         store=site.store,
         workspaces=site.workspaces,
         waiting=Waiting(site.feed.listen()),
@@ -80,16 +88,30 @@ def _job_lists(site: Site) -> JobLists:
     )
 
 
-def _add_identity(app: Flask, settings: Settings) -> None:
-    listed = settings.auth.list_anonymous
-    if listed is None:
-        # Who listens on loopback alone is somebody's desk: the jobs there are theirs.
-        listed = is_loopback(settings.server.host)
-    anonymous = Caller(lists_anonymous=listed)
+def _authentication(settings: Settings) -> Authentication:
+    """Return the ways to log in, in the order in which they are tried."""
+    ways: list[Authenticator] = [Basic(Users(settings.users_file), Passwords())]
+    if settings.auth.proxy_header:
+        secret = settings.auth.proxy_secret.get_secret_value()
+        ways.append(ProxyUser(settings.auth.proxy_header, secret))
+    return Authentication(ways)
 
-    @app.before_request
-    def identify() -> None:
-        g.caller = anonymous
+
+def _anonymous_rights(settings: Settings) -> Mapping[str, AnonymousRights]:
+    """Return what anonymous callers may do at each service."""
+    auth, is_desk = settings.auth, settings.server.is_desk
+    return {
+        name: AnonymousRights(
+            may_create=_first_said(service.anonymous, auth.anonymous, is_desk),
+            may_list=_first_said(auth.list_anonymous, is_desk),
+            may_fetch=service.fetch.anonymous,
+        )
+        for name, service in settings.services.items()
+    }
+
+
+def _first_said(*options: bool | None) -> bool:
+    return next(option for option in options if option is not None)
 
 
 def _add_manners(app: Flask) -> None:
@@ -97,7 +119,10 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(UwsError)
     def refuse(error: UwsError) -> Response:
-        return _plain(str(error), error.status)
+        answer = _plain(str(error), error.status)
+        if isinstance(error, Unavailable):
+            answer.headers["Retry-After"] = "5"
+        return answer
 
     @app.errorhandler(HTTPException)
     def not_so(error: HTTPException) -> Response:

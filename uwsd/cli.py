@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from uwsd import __version__
+from uwsd.auth.passwords import PasswordError, hashed
+from uwsd.auth.users import Users, UsersError
 from uwsd.client.commands import COMMANDS
 from uwsd.config import ConfigError, Settings, load
 from uwsd.database import DATABASE_FAULTS, NotAlone
@@ -49,6 +51,8 @@ def serve(config: Path | None) -> None:
     settings = _settings(config)
     with _explained(ValueError):
         capabilities(settings)  # better one sentence now than a child that does not start
+    with _explained(UsersError):
+        Users(settings.users_file).hashes()
     with _explained(CannotServe, AlreadyRunning, *_TROUBLES):
         run(settings, _environment(config), click.echo)
 
@@ -90,6 +94,9 @@ def check(config: Path | None) -> None:
     with _explained(ValueError):
         for name, service in capabilities(settings).items():
             click.echo(f"service {name} on {service.backend}: {service.unready() or 'ready'}")
+    with _explained(UsersError):
+        users = Users(settings.users_file).hashes()
+        click.echo(f"{len(users)} can log in with a name and a password")
     click.echo("the configuration is good")
 
 
@@ -99,6 +106,42 @@ def options() -> None:
     from uwsd.config.options import tables  # noqa: PLC0415
 
     click.echo(tables())
+
+
+@main.group()
+def user() -> None:
+    """Say who can log in with a name and a password."""
+
+
+@user.command(name="add")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_CONFIG
+def add_user(name: str, config: Path | None, *, password_stdin: bool) -> None:
+    """Add a user, or give one who is there another password."""
+    users = Users(_settings(config).users_file)
+    with _explained(UsersError, PasswordError, AlreadyRunning, OSError):
+        is_new = users.set(name, hashed(_password(from_stdin=password_stdin)))
+    click.echo(f"{name} {'can log in' if is_new else 'has another password'} from now on")
+
+
+@user.command(name="remove")
+@click.argument("name")
+@_CONFIG
+def remove_user(name: str, config: Path | None) -> None:
+    """Remove a user; what jobs there are stay, and stay theirs."""
+    with _explained(UsersError, AlreadyRunning, OSError):
+        Users(_settings(config).users_file).remove(name)
+    click.echo(f"{name} cannot log in any more")
+
+
+@user.command(name="list")
+@_CONFIG
+def list_users(config: Path | None) -> None:
+    """List the names of the users."""
+    with _explained(UsersError):
+        for name in sorted(Users(_settings(config).users_file).hashes()):
+            click.echo(name)
 
 
 for command in COMMANDS:
@@ -144,6 +187,19 @@ def _settings(config: Path | None) -> Settings:
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        given = sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            return given.decode()
+        except UnicodeDecodeError:
+            raise click.ClickException("the password is not UTF-8") from None
+    if not sys.stdin.isatty():
+        raise click.ClickException("there is no terminal to ask on; use --password-stdin")
+    asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked
 
 
 def _environment(config: Path | None) -> dict[str, str]:

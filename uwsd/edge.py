@@ -15,10 +15,15 @@ from urllib.parse import urlsplit
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from uwsd.loopback import is_loopback
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+FROM_PROXY = "uwsd.from_proxy"
+"""The key under which a WSGI environment tells that a trusted proxy has sent the request."""
 
 _SLASHES = re.compile("//+")
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_", "HTTP_X_REAL_IP", "HTTP_X_SCRIPT_NAME")
@@ -48,7 +53,7 @@ class Edge:
         """Let a request in, or say why not."""
         try:
             if _comes_from(environ.get("REMOTE_ADDR", ""), self._proxies):
-                environ["uwsd.trusts_host"] = True
+                environ[FROM_PROXY] = True
                 return self._behind_proxy(environ, start)
             _drop_forwarded(environ)
             return self._enter(environ, start)
@@ -68,14 +73,6 @@ class Edge:
         return self._app(environ, start)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def _tidy(path: str) -> str:
     """Collapse slashes and drop one at the end; a POST would not survive a redirect."""
     return _SLASHES.sub("/", "/" + path).rstrip("/") or "/"
@@ -83,7 +80,7 @@ def _tidy(path: str) -> str:
 
 def _own_base_url(environ: "WSGIEnvironment") -> str:
     host, prefix = environ.get("HTTP_HOST", ""), environ.get("SCRIPT_NAME", "")
-    if not environ.get("uwsd.trusts_host"):
+    if not environ.get(FROM_PROXY):
         name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "80")
         if not is_loopback(name) or port != environ["SERVER_PORT"]:
             raise Refused(

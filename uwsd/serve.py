@@ -12,7 +12,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from uwsd.config import Settings
-from uwsd.edge import is_loopback
+from uwsd.loopback import is_loopback
 from uwsd.migrations import migrate, require_schema
 from uwsd.processes import LISTENER, alone
 from uwsd.site import open_database

@@ -186,6 +186,9 @@ class FetchSettings(Table):
         default=False,
         description="Whether hosts of this machine and of private networks are asked.",
     )
+    anonymous: bool = Field(
+        default=False, description="Whether callers who do not log in may have URLs fetched, too."
+    )
     timeout: float = Field(default=300, gt=0, description="Seconds that one transfer may take.")
 
 

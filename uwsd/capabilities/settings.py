@@ -78,6 +78,11 @@ class ServiceSettings(Table):
     )
     limits: LimitSettings = Field(default=LimitSettings(), description="Limits of time and size.")
     fetch: FetchSettings = Field(default=FetchSettings(), description="Inputs given by their URL.")
+    anonymous: bool | None = Field(
+        default=None,
+        description="Whether callers who do not log in may make jobs; by default what "
+        "auth.anonymous says.",
+    )
     requires: tuple[str, ...] = Field(
         default=(), description="Paths without which the service cannot work; {here} is known."
     )

@@ -60,7 +60,7 @@ def _problem(error: Any, source: Origins, above: tuple[str, ...]) -> Problem:
 
 def _given(value: object, key: tuple[str | int, ...]) -> str:
     """Show what was given, unless it may be a secret."""
-    is_secret = key[:1] == ("database",)
+    is_secret = key[:1] == ("database",) or key[-1:] == ("proxy_secret",)
     return "" if is_secret or isinstance(value, dict | list) else f", not {value!r}"
 
 

@@ -7,13 +7,21 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from uwsd.capabilities.declarations import LimitSettings, Table
 from uwsd.capabilities.settings import ServiceSettings
+from uwsd.loopback import is_loopback
 
 RESERVED = frozenset(
     (
@@ -25,6 +33,8 @@ RESERVED = frozenset(
 """First segments of URLs that no service can have."""
 
 _DATABASES = ("sqlite:///", "postgresql+psycopg://")
+_HEADER = r"^([A-Za-z][A-Za-z0-9-]*)?$"
+_MIN_SECRET = 16
 _NAME = r"^[a-z][a-z0-9-]{0,31}$"
 
 
@@ -80,6 +90,13 @@ class ServerSettings(Table):
         default=64 * 1024, ge=64, description="Bytes of a value; longer ones go as files."
     )
 
+    @property
+    def is_desk(self) -> bool:
+        """Whether this is the server on somebody's desk: only people at this machine reach it."""
+        public = urlsplit(self.base_url).hostname
+        is_public = public is not None and not is_loopback(public)
+        return is_loopback(self.host) and not is_public and not self.trusted_proxies
+
 
 class DataSettings(Table):
     """Where everything is kept."""
@@ -120,13 +137,41 @@ class RetentionSettings(Table):
 
 
 class AuthSettings(Table):
-    """Who may see what."""
+    """Who people are, and what they may do of whom nobody knows it."""
 
+    anonymous: bool | None = Field(
+        default=None,
+        description="Whether callers who do not log in may make jobs; by default only while nobody "
+        "but people at this machine reaches the server.",
+    )
     list_anonymous: bool | None = Field(
         default=None,
-        description="Whether anonymous jobs are listed for anonymous callers; by default only "
-        "while the server listens on loopback alone.",
+        description="Whether jobs without an owner are listed for such callers; the same default.",
     )
+    users_file: Path | None = Field(
+        default=None,
+        description="The file of names and hashes of passwords that `uwsd user` writes; by default "
+        "`users` in the data folder.",
+    )
+    proxy_header: str = Field(
+        default="",
+        pattern=_HEADER,
+        description="The header in which a trusted proxy names the user, such as X-Remote-User.",
+    )
+    proxy_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="What the proxy has to show in X-Uwsd-Proxy-Secret to be believed.",
+    )
+
+    @model_validator(mode="after")
+    def _check_secret(self) -> Self:
+        secret = self.proxy_secret.get_secret_value()
+        if self.proxy_header and not (len(secret) >= _MIN_SECRET and secret.isascii()):
+            raise ValueError(
+                f"proxy_header needs a proxy_secret of at least {_MIN_SECRET} ASCII characters, "
+                "such as `openssl rand -hex 32` prints"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +203,17 @@ class Settings(Table):
         if taken := RESERVED & services.keys():
             raise ValueError(f"{min(taken)} is a name of uwsd's own; call the service otherwise")
         return services
+
+    @model_validator(mode="after")
+    def _check_proxy(self) -> Self:
+        if self.auth.proxy_header and not self.server.trusted_proxies:
+            raise ValueError("auth.proxy_header needs the address of the proxy in trusted_proxies")
+        return self
+
+    @property
+    def users_file(self) -> Path:
+        """The file of the users, absolute; it need not be there."""
+        return (self.auth.users_file or self.folder / "users").absolute()
 
     @property
     def folder(self) -> Path:

@@ -9,10 +9,20 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from flask import Blueprint, Response, make_response, render_template, request, send_file
+from flask import (
+    Blueprint,
+    Response,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_file,
+)
 
+from uwsd.auth.identity import authentication
 from uwsd.capabilities.base import Capability
-from uwsd.uws.errors import NotFound
+from uwsd.uws.errors import NotFound, Unauthorized
 from uwsd.uws.job import Job
 from uwsd.uws.phase import Phase
 from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, uws
@@ -44,6 +54,16 @@ def service_page(service: str) -> Response:
     if capability is None:
         raise NotFound(f"there is no service {service} here")
     return _page("service.html", service=capability, list_url=f"{_base_url()}/{service}/async")
+
+
+@pages.get("/login")
+def login() -> Response:
+    """Have the browser ask for a name and a password; afterwards it sends them by itself."""
+    if g.caller.is_anonymous and not authentication().challenges():
+        raise NotFound("there is nobody who could log in here")
+    if g.caller.is_anonymous:
+        raise Unauthorized("log in")
+    return make_response(redirect(f"{_base_url()}/", 303))
 
 
 @pages.get("/static/uwsd.css")
@@ -121,9 +141,17 @@ def _base_url() -> str:
 
 def _page(template: str, **values: object) -> Response:
     html = render_template(
-        template, **values, base_url=_base_url(), instant=to_text, version=version("uwsd")
+        template,
+        **values,
+        base_url=_base_url(),
+        instant=to_text,
+        user=g.caller.name,
+        may_log_in=bool(authentication().challenges()),
+        version=version("uwsd"),
     )
     answer = make_response(html)
     answer.headers["Content-Security-Policy"] = _POLICY
+    # With no-referrer browsers write ``Origin: null`` into our own forms, as if they were foreign.
+    answer.headers["Referrer-Policy"] = "same-origin"
     answer.vary.add("Accept")
     return answer

@@ -45,3 +45,9 @@ class UnsupportedMedia(UwsError):
     """The body is of a kind that the service does not read."""
 
     status = 415
+
+
+class Unavailable(UwsError):
+    """It cannot be done at this moment, through no fault of the client's."""
+
+    status = 503

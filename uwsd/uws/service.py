@@ -4,14 +4,22 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from uwsd.uws import times
-from uwsd.uws.access import Caller, allow
+from uwsd.uws.access import (
+    AnonymousRights,
+    Caller,
+    allow,
+    allow_creation,
+    allow_fetch,
+    sees_jobs,
+)
 from uwsd.uws.errors import BadRequest, Forbidden, NotFound, WrongPhase
 from uwsd.uws.form import CONTROLS, Form
-from uwsd.uws.job import Job, JobRef
+from uwsd.uws.job import Job, JobRef, Source
 from uwsd.uws.joblist import JobList
 from uwsd.uws.listing import Filters
 from uwsd.uws.parameters import Inputs, about, merged
@@ -33,6 +41,7 @@ class JobService:
 
     joblist: JobList
     caller: Caller
+    rights: AnonymousRights
     store: JobStore
     workspaces: Workspaces
     waiting: Waiting
@@ -41,6 +50,7 @@ class JobService:
 
     def create(self, form: Form) -> Job:
         """Make a job, and start it at once with ``PHASE=RUN`` (2.2.3.1)."""
+        self.require_creation()
         start = _wants_start(form)
         job = self._new(form)
         with self._inputs(job.id, form) as inputs:
@@ -50,6 +60,10 @@ class JobService:
                 job = job.on(Event.RUN, at=job.created)
             self.store.add(job, want=Want.RUN if start else None)
         return job
+
+    def require_creation(self) -> None:
+        """Raise unless the caller may make jobs here: known before a body is read."""
+        allow_creation(self.caller, self.rights)
 
     def stamp(self, job_id: str) -> Stamp:
         """Return what has to be known of a job before an answer may come from a cache."""
@@ -63,16 +77,18 @@ class JobService:
 
     def find(self, filters: Filters) -> Iterator[JobRef]:
         """Return the caller's jobs, newest first (2.2.2.1)."""
-        if self.caller.is_anonymous and not self.caller.lists_anonymous:
+        if not sees_jobs(self.caller, self.rights):
             return iter(())
         return self.store.find(self.joblist.name, filters, owner=self.caller.name)
 
-    def wait(self, job_id: str, seconds: int, phase: Phase | None) -> None:
+    def wait(self, job_id: str, seconds: int, phase: Phase | None) -> Stamp:
         """Return when the job changes, is not in ``phase``, or time is up (2.2.1.2)."""
         with self.waiting.subscribe(job_id) as change:
             now = self.stamp(job_id)
-            if now.phase.may_block and phase in (None, now.phase):
-                change.wait(self._patience(seconds))
+            if not now.phase.may_block or phase not in (None, now.phase):
+                return now
+            change.wait(self._patience(seconds))
+        return self.stamp(job_id)
 
     def run(self, job_id: str) -> Job:
         """Commit the job for execution: ``PHASE=RUN`` (2.2.3.5)."""
@@ -154,8 +170,12 @@ class JobService:
             destruction=ends if destruction is None else self._destruction(destruction),
         )
 
-    def _inputs(self, job_id: str, form: Form) -> Inputs:
-        return Inputs(self.joblist, self.workspaces, job_id, form)
+    @contextmanager
+    def _inputs(self, job_id: str, form: Form) -> Iterator[Inputs]:
+        with Inputs(self.joblist, self.workspaces, job_id, form) as inputs:
+            if any(p.source is Source.REMOTE for p in inputs.parameters):
+                allow_fetch(self.caller, self.rights)
+            yield inputs
 
     def _change(self, job_id: str, edit: Callable[[Job], Job], *, want: Want | None = None) -> Job:
         def allowed(job: Job) -> Job:

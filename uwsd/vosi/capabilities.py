@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
+from uwsd.auth.identity import authentication, challenge
 from uwsd.capabilities.base import Capability
 from uwsd.uws.errors import NotFound
 from uwsd.uws.resources.blueprint import job_lists
@@ -12,7 +13,8 @@ from uwsd.vosi.documents import Interface, capabilities_document
 
 vosi = Blueprint("vosi", __name__)
 
-# What is offered changes only when the server is started with another configuration.
+# What is offered changes when the server is started with another configuration, and when there
+# is somebody who can log in.
 _CHANGED = datetime.now(UTC)
 
 
@@ -37,7 +39,9 @@ def _answer(path: str, services: Iterable[str]) -> Response:
     )
     lists = [_interface(name, f"{base}/{name}/async") for name in services]
     answer = Response(capabilities_document([itself, *lists]), mimetype="text/xml")
-    answer.last_modified = _CHANGED
+    answer.last_modified = max(_CHANGED, datetime.fromtimestamp(authentication().changed(), UTC))
+    if g.caller.is_anonymous:
+        challenge(answer)  # with 200: one may log in, but need not to read this
     return answer
 
 
@@ -45,5 +49,17 @@ def _interface(name: str, url: str) -> Interface:
     service = job_lists().joblists[name]
     assert isinstance(service, Capability)
     return Interface(
-        standard_id=service.standard_id, url=url, use="base", description=service.description
+        standard_id=service.standard_id,
+        url=url,
+        use="base",
+        description=service.description,
+        logins=_logins(name),
     )
+
+
+def _logins(name: str) -> tuple[str | None, ...]:
+    """Return how to come to a service: not logged in, if one may, and in each way there is."""
+    methods = authentication().security_methods()
+    # Of a proxy's own ways to log in nobody has told us; the URL is worth knowing all the same.
+    is_open = job_lists().rights[name].may_create or not methods
+    return (None, *methods) if is_open else methods

@@ -21,10 +21,12 @@ class Interface:
     use: str  #: ``full``: exactly this URL; ``base``: others below it, too
     version: str = "1.1"
     description: str = ""
+    logins: tuple[str | None, ...] = (None,)
+    """The security methods, each with an interface of its own (VOResource 1.2); None: without."""
 
 
 def capabilities_document(interfaces: Iterable[Interface]) -> bytes:
-    """Write ``<vosi:capabilities>``, one capability an interface."""
+    """Write ``<vosi:capabilities>``, one capability a standard."""
     root = etree.Element(
         f"{{{VOSI}}}capabilities", nsmap={"vosi": VOSI, "vs": VODATASERVICE, "xsi": XSI}
     )
@@ -36,8 +38,14 @@ def _capability(interface: Interface) -> _Element:
     capability = E.capability(standardID=interface.standard_id)
     if interface.description:
         capability.append(E.description(interface.description))
+    capability.extend(_access(interface, login) for login in interface.logins)
+    return capability
+
+
+def _access(interface: Interface, login: str | None) -> _Element:
     access = E.interface(E.accessURL(interface.url, use=interface.use), role="std")
     access.set(f"{{{XSI}}}type", "vs:ParamHTTP")
     access.set("version", interface.version)
-    capability.append(access)
-    return capability
+    if login is not None:
+        access.append(E.securityMethod(standardID=login))
+    return access

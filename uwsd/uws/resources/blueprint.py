@@ -1,5 +1,6 @@
 """What the resources share: which job list, which job, and how an answer is made."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,12 +9,13 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.routing import BaseConverter
 
+from uwsd.uws.access import AnonymousRights
 from uwsd.uws.documents import job_document
 from uwsd.uws.errors import NotFound
 from uwsd.uws.joblist import JobList
 from uwsd.uws.resources.body import BodyLimits
 from uwsd.uws.service import JobService
-from uwsd.uws.store import JobStore
+from uwsd.uws.store import JobStore, Stamp
 from uwsd.uws.waiting import Waiting
 from uwsd.uws.workspace import Workspaces
 
@@ -31,6 +33,7 @@ class JobLists:
     """All that the resources work with; the application keeps it under `EXTENSION`."""
 
     joblists: Mapping[str, JobList]
+    rights: Mapping[str, AnonymousRights]  #: by the names of the job lists
     store: JobStore
     workspaces: Workspaces
     waiting: Waiting
@@ -45,15 +48,16 @@ class JobLists:
         return JobService(
             joblist=self.joblists[name],
             caller=g.caller,
+            rights=self.rights[name],
             store=self.store,
             workspaces=self.workspaces,
             waiting=self.waiting,
             max_wait=self.max_wait,
         )
 
-    def document(self, jobs: JobService, job_id: str, url: str) -> bytes:
+    def document(self, jobs: JobService, job_id: str, stamp: Stamp, url: str) -> bytes:
         """Return the job document; it is written once for each version of the job."""
-        key = job_id, jobs.stamp(job_id).version, url
+        key = job_id, stamp.version, url
         if key in self.documents:
             self.documents.move_to_end(key)
             return self.documents[key]
@@ -66,6 +70,10 @@ class JobLists:
 
 EXTENSION = "uwsd.uws"
 
+_BELOW_A_JOB = re.compile(
+    rf"/(?P<service>[^/]+)/async/(?P<job_id>{JobIdConverter.regex})(?:/.*)?", re.DOTALL
+)
+
 uws = Blueprint("uws", __name__, url_prefix="/<service>/async")
 
 
@@ -74,12 +82,28 @@ def _choose_job_list(_endpoint: str | None, values: dict[str, Any] | None) -> No
     g.service = (values or {}).pop("service")
 
 
+@uws.before_app_request
+def _keep_strangers_out() -> None:
+    """Decide who may have a job before anything else is looked at, an unknown URL below it too.
+
+    A stranger learns nothing from how a sub-resource, a method, a query or a body is treated.
+    """
+    if request.routing_exception and (below := _BELOW_A_JOB.fullmatch(request.path)):
+        job_lists().service(below["service"]).stamp(below["job_id"])
+
+
 @uws.before_request
 def _open_job_list() -> None:
     g.jobs = job_lists().service(g.service)
-    if request.method not in ("GET", "HEAD", "OPTIONS") and request.view_args:
-        # A stranger learns nothing from how a body or a sub-resource is treated.
-        jobs().stamp(request.view_args["job_id"])
+    if (job_id := (request.view_args or {}).get("job_id")) is not None:
+        g.stamp = job_id, jobs().stamp(job_id)
+    elif request.method == "POST" or is_sync():
+        jobs().require_creation()
+
+
+def is_sync() -> bool:
+    """Whether this request makes a job whatever its method is (DALI 1.2 section 2.2)."""
+    return request.url_rule is not None and request.url_rule.rule == "/<service>/sync"
 
 
 def job_lists() -> JobLists:
@@ -92,6 +116,13 @@ def jobs() -> JobService:
     """Return the verbs for this request's caller and job list."""
     service: JobService = g.jobs
     return service
+
+
+def stamp(job_id: str) -> Stamp:
+    """Return the stamp of this request's job, as it was when the caller was let in."""
+    known: tuple[str, Stamp] = g.stamp
+    assert known[0] == job_id
+    return known[1]
 
 
 def list_url() -> str:

@@ -8,7 +8,16 @@ import re
 from flask import Response
 
 from uwsd.uws.errors import BadRequest
-from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, see, uws, xml
+from uwsd.uws.resources.blueprint import (
+    job_lists,
+    job_url,
+    jobs,
+    list_url,
+    see,
+    stamp,
+    uws,
+    xml,
+)
 from uwsd.uws.resources.body import read_form, read_query
 from uwsd.uws.resources.joblist import phase_named
 from uwsd.uws.resources.phase import carry_out
@@ -18,10 +27,11 @@ from uwsd.uws.resources.phase import carry_out
 def get_job(job_id: str) -> Response:
     """Return the job; with ``WAIT`` when it has changed, or time is up."""
     query = read_query(job_lists().limits)
+    known = stamp(job_id)
     if (wait := query.only("WAIT")) is not None:
         phase = query.only("PHASE")
-        jobs().wait(job_id, _seconds(wait), None if phase is None else phase_named(phase))
-    return xml(job_lists().document(jobs(), job_id, job_url(job_id)))
+        known = jobs().wait(job_id, _seconds(wait), None if phase is None else phase_named(phase))
+    return xml(job_lists().document(jobs(), job_id, known, job_url(job_id)))
 
 
 @uws.delete("/<job_id:job_id>")

@@ -6,14 +6,14 @@ UWS 1.1 sections 2.2.1, 2.2.3.5 and 2.2.3.6.
 from flask import Response
 
 from uwsd.uws.errors import BadRequest
-from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, see, text, uws
+from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, see, stamp, text, uws
 from uwsd.uws.resources.body import read_form
 
 
 @uws.get("/<job_id:job_id>/phase")
 def get_phase(job_id: str) -> Response:
     """Answer with one of the ten fixed strings."""
-    return text(jobs().stamp(job_id).phase)
+    return text(stamp(job_id).phase)
 
 
 @uws.post("/<job_id:job_id>/phase")

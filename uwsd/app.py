@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(pages)
     app.register_blueprint(vosi)
     _add_manners(app)
-    app.add_url_rule("/healthz", view_func=_healthz)
+    app.add_url_rule("/healthz", "healthz", _healthz)
     server = settings.server
     proxies = [ip_network(network) for network in server.trusted_proxies]
     app.wsgi_app = Edge(app.wsgi_app, base_url=server.base_url, proxies=proxies)  # type: ignore[assignment, method-assign]

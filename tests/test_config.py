@@ -33,6 +33,11 @@ BROKEN = [
     ("[data]\nfolder = 1\n", 2, "data.folder"),
     ("[retention]\narchive = 'maybe'\n", 2, "retention.archive"),
     ("[auth]\nlist_anonymus = true\n", 2, "did you mean list_anonymous?"),
+    ("[auth]\nproxy_header = 'X-Remote-User'\n", 1, "needs a proxy_secret of at least 16 ASCII"),
+    ("[auth]\nproxy_header = 'X'\nproxy_secret = 'short'\n", 1, "needs a proxy_secret of at least"),
+    ("[auth]\nproxy_header = 'X_Y'\n", 2, "auth.proxy_header"),
+    ("[auth]\nproxy_header = 'X'\nproxy_secret = '0123456789abcdef'\n", 1, "auth: proxy_header needs the address"),
+    (DEMO + "anonymous = 'maybe'\n", 3, "services.demo.anonymous"),
     ("[supervisor]\ntick = 0\n", 2, "supervisor.tick"),
     ("[limits]\nmax_duration = -1\n", 2, "limits.max_duration"),
     ("[limits]\nmax_upload = 'much'\n", 2, "limits.max_upload"),
@@ -149,7 +154,10 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
     settings = load(config, {"UWSD_DATABASE__URL_FILE": str(secret)})
     assert settings.database_url == "postgresql+psycopg://u:hunter2@host/db"
     assert "hunter2" not in repr(settings)
-    config.write_text("[database]\nurl = ['hunter2']\n[server]\nport = 'x'\n")
+    config.write_text(
+        "[database]\nurl = ['hunter2']\n[server]\nport = 'x'\n"
+        "[auth]\nproxy_header = 'X'\nproxy_secret = 'hunter2'\nproxy_secre = 'hunter2'\n"
+    )
     with pytest.raises(ConfigError) as error:
         load(config, {})
     assert "hunter2" not in str(error.value)

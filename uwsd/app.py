@@ -73,7 +73,7 @@ def _job_lists(site: Site) -> JobLists:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     return JobLists(
         joblists=site.capabilities,
-        rights=_anonymous_rights(site.settings),
+        rights=anonymous_rights(site.settings),
         store=site.store,
         workspaces=site.workspaces,
         waiting=Waiting(site.feed.listen()),
@@ -97,7 +97,7 @@ def _authentication(settings: Settings) -> Authentication:
     return Authentication(ways)
 
 
-def _anonymous_rights(settings: Settings) -> Mapping[str, AnonymousRights]:
+def anonymous_rights(settings: Settings) -> Mapping[str, AnonymousRights]:
     """Return what anonymous callers may do at each service."""
     auth, is_desk = settings.auth, settings.server.is_desk
     return {

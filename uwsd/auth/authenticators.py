@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request
 from uwsd.uws.access import ANONYMOUS, Caller
 from uwsd.uws.errors import BadRequest, Unauthorized
 
-_NOBODY = re.compile(r"\s*|basic\s+Og==\s*", re.IGNORECASE)
+_NOBODY = re.compile(r"\s*(basic\s+Og==\s*)?", re.IGNORECASE)
 """An empty name with an empty password: how some clients write that they have neither."""
 
 _TWO = re.compile(r"\A\s*(basic|bearer)\b[^,]*,|,\s*(basic|bearer)\s", re.IGNORECASE)
@@ -50,14 +50,14 @@ class Authentication:
 
     def caller(self, request: Request) -> Caller:
         """Return who sent ``request``; raise for a credential that is not good."""
-        header = request.headers.get("Authorization", "")
-        if _TWO.search(header):
+        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        if header and _TWO.search(header):
             raise BadRequest("send one Authorization header")
         for authenticator in self._authenticators:
             caller = authenticator.authenticate(request)
             if caller is not None:
                 return caller
-        if _NOBODY.fullmatch(header):
+        if not header or _NOBODY.fullmatch(header):
             return ANONYMOUS
         raise Unauthorized("nobody can log in with this kind of Authorization here; send none")
 

@@ -78,7 +78,7 @@ class Basic:
 
     def authenticate(self, request: Request) -> Caller | None:
         """Return whose name and password these are."""
-        scheme, _, credential = request.headers.get("Authorization", "").strip().partition(" ")
+        scheme, _, credential = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         credential = credential.strip()
         if scheme.lower() != "basic" or credential == "Og==" or not self._is_on():
             return None

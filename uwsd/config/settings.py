@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -204,11 +205,15 @@ class Settings(Table):
             raise ValueError(f"{min(taken)} is a name of uwsd's own; call the service otherwise")
         return services
 
-    @model_validator(mode="after")
-    def _check_proxy(self) -> Self:
-        if self.auth.proxy_header and not self.server.trusted_proxies:
-            raise ValueError("auth.proxy_header needs the address of the proxy in trusted_proxies")
-        return self
+    @field_validator("auth")
+    @classmethod
+    def _check_proxy(cls, auth: AuthSettings, others: ValidationInfo) -> AuthSettings:
+        server = others.data.get("server")  # not there if it is wrong itself
+        if auth.proxy_header and server is not None and not server.trusted_proxies:
+            raise ValueError(
+                "proxy_header needs the address of the proxy in server.trusted_proxies"
+            )
+        return auth
 
     @property
     def users_file(self) -> Path:

@@ -7,6 +7,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 
 from tests.serving import Server
 from uwsd.cli import main
@@ -95,7 +96,8 @@ def session(name: str | None = None, password: str | None = None) -> requests.Se
     made = requests.Session()
     made.trust_env = False
     if name is not None:
-        made.auth = (name.encode(), (PASSWORDS[name] if password is None else password).encode())
+        given = PASSWORDS[name] if password is None else password
+        made.auth = HTTPBasicAuth(name.encode(), given.encode())
     return made
 
 

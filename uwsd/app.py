@@ -8,6 +8,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from uwsd.config import Settings
+from uwsd.dali.endpoints import dali
 from uwsd.database import DATABASE_FAULTS
 from uwsd.edge import Edge, is_loopback
 from uwsd.pages import pages
@@ -45,6 +46,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(uws)
     app.register_blueprint(pages)
     app.register_blueprint(vosi)
+    app.register_blueprint(dali)
     _add_identity(app, settings)
     _add_manners(app)
     app.add_url_rule("/healthz", view_func=_healthz)

@@ -200,7 +200,7 @@ class Supervisor:
             self._store.settle(job.id)
             self._limits.pop(handle, None)
             self._watch.drop(job.id)
-        elif report.progress is not None:
+        elif report.state is State.RUNNING:
             self._watch.add(execution)
 
     def _is_news(self, was: Job, now: Job) -> bool:
@@ -210,9 +210,12 @@ class Supervisor:
     def _ask_progress(self, execution: Execution) -> None:
         backend = self._backends[execution.backend or ""]
         progress = backend.progress(Handle(execution.handle or ""))
+        if progress is None or self._watch.has_heard(execution.job_id, progress):
+            return
         job = self._store.load(execution.job_id)
-        if progress and self._is_news(job, progressed(job, progress)):
+        if self._is_news(job, progressed(job, progress)):
             self._store.change(None, job.id, lambda job: progressed(job, progress))
+            self._watch.heard(job.id, progress)
 
     def _after(self, job: Job, report: Report) -> Job:
         """Return the job after a report, with what it has made so far."""
@@ -286,7 +289,7 @@ class Supervisor:
         return [fd for backend in self._backends.values() for fd in backend.wakeups()]
 
     def _sleep(self, descriptors: Iterable[int], net: float) -> None:
-        """Sleep until something happens; look at the jobs that tell of their progress meanwhile."""
+        """Sleep until something happens; look at the progress of the jobs that run meanwhile."""
         due = self._store.next_deadline()
         if due is not None:
             net = min(net, max(0.0, (due - self._clock()).total_seconds()))
@@ -295,10 +298,10 @@ class Supervisor:
             poller.register(descriptor, select.POLLIN)
         end = time.monotonic() + net
         while (rest := end - time.monotonic()) > 0:
-            telling = self._watch.telling
-            if poller.poll(1000 * (min(rest, PACE) if telling else rest)):
+            running = self._watch.running
+            if poller.poll(1000 * (min(rest, PACE) if running else rest)):
                 return
-            self._each(telling, self._ask_progress)
+            self._each(running, self._ask_progress)
 
 
 def _is_readable(descriptor: int) -> bool:

@@ -1,36 +1,45 @@
-"""Which jobs tell of their progress, and when each job's jobInfo was last written down."""
+"""The jobs that run, what each last said of its progress, and when that was written down."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
+from uwsd.backends.base import Progress
 from uwsd.uws.rows import Execution
 
 PACE = 1.0
-"""Seconds between two looks at the jobs that tell of their progress, and between two writes
-of what one job says."""
+"""Seconds between two looks at the progress of the jobs that run, and between two writes of it."""
 
 
 class Watch:
-    """The supervisor's memory of these jobs: nothing is lost with it."""
+    """The supervisor's memory of the jobs that run: it may forget everything."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._telling: dict[str, Execution] = {}
+        self._running: dict[str, Execution] = {}
+        self._said: dict[str, Progress] = {}
         self._written: dict[str, float] = {}
 
     @property
-    def telling(self) -> Iterable[Execution]:
+    def running(self) -> Collection[Execution]:
         """The jobs that may have got on."""
-        return tuple(self._telling.values())
+        return tuple(self._running.values())
 
     def add(self, execution: Execution) -> None:
-        """Look at this job each second."""
-        self._telling[execution.job_id] = execution
+        """Look at this job from now on."""
+        self._running[execution.job_id] = execution
 
     def drop(self, job_id: str) -> None:
-        """Forget a job that is over, or is to be forgotten."""
-        self._telling.pop(job_id, None)
-        self._written.pop(job_id, None)
+        """Forget a job that does not run any more."""
+        for memory in (self._running, self._said, self._written):
+            memory.pop(job_id, None)
+
+    def has_heard(self, job_id: str, progress: Progress) -> bool:
+        """Whether the job said this before, so that nobody need look it up."""
+        return self._said.get(job_id) == progress
+
+    def heard(self, job_id: str, progress: Progress) -> None:
+        """Remember what the job has said, now that it is written down."""
+        self._said[job_id] = progress
 
     def may_write(self, job_id: str) -> bool:
         """Whether it is time to write down what a job says; then it is taken as written."""

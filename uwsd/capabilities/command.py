@@ -43,6 +43,7 @@ class Command(Capability):
         self.parameters = settings.declared()
         self.limits = settings.limits.declared()
         self.rules = tuple(rule.declared(id_) for id_, rule in settings.results.items())
+        self.examples = tuple(example.declared(id_) for id_, example in settings.examples.items())
         self._settings = settings
         self._here = here
         self._command = CommandLine(settings.command, self.parameters)

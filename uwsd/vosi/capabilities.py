@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, request
 
 from uwsd.capabilities.base import Capability
+from uwsd.capabilities.parameters import RUN, RUNID
 from uwsd.uws.errors import NotFound
 from uwsd.uws.resources.blueprint import job_lists
 from uwsd.vosi.documents import Interface, capabilities_document
@@ -19,7 +20,7 @@ _CHANGED = datetime.now(UTC)
 @vosi.get("/capabilities")
 def platform_capabilities() -> Response:
     """List the job list of every service here."""
-    return _answer("/capabilities", job_lists().joblists)
+    return _answer("/capabilities", [_job_list(name) for name in job_lists().joblists])
 
 
 @vosi.get("/<service>/capabilities")
@@ -27,23 +28,62 @@ def service_capabilities(service: str) -> Response:
     """List what one service can do."""
     if service not in job_lists().joblists:
         raise NotFound(f"there is no service {service} here")
-    return _answer(f"/{service}/capabilities", [service])
+    ways = [_job_list(service), _sync(service)]
+    if _capability(service).examples:
+        ways.append(_examples(service))
+    return _answer(f"/{service}/capabilities", ways)
 
 
-def _answer(path: str, services: Iterable[str]) -> Response:
-    base = request.environ["uwsd.base_url"]
+def _answer(path: str, ways: Iterable[Interface]) -> Response:
     itself = Interface(
-        standard_id="ivo://ivoa.net/std/VOSI#capabilities", url=f"{base}{path}", use="full"
+        standard_id="ivo://ivoa.net/std/VOSI#capabilities", url=_url(path), use="full"
     )
-    lists = [_interface(name, f"{base}/{name}/async") for name in services]
-    answer = Response(capabilities_document([itself, *lists]), mimetype="text/xml")
+    answer = Response(capabilities_document([itself, *ways]), mimetype="text/xml")
     answer.last_modified = _CHANGED
     return answer
 
 
-def _interface(name: str, url: str) -> Interface:
+def _job_list(name: str) -> Interface:
+    service = _capability(name)
+    return Interface(
+        standard_id=service.standard_id,
+        url=_url(f"/{name}/async"),
+        use="base",
+        description=service.description,
+        methods=("GET", "POST"),
+        parameters=service.parameters,
+        standard_parameters=(RUNID, RUN),
+    )
+
+
+def _sync(name: str) -> Interface:
+    """Describe DALI-sync, which has no standard id of its own (DALI 1.2 section 2.2)."""
+    service = _capability(name)
+    return Interface(
+        url=_url(f"/{name}/sync"),
+        use="full",
+        description=f"{service.title}: waits for the result, and sends it.",
+        methods=("GET", "POST"),
+        answer=None,
+        parameters=service.parameters,
+        standard_parameters=(RUNID,),
+    )
+
+
+def _examples(name: str) -> Interface:
+    return Interface(
+        standard_id="ivo://ivoa.net/std/DALI#examples",
+        url=_url(f"/{name}/examples"),
+        use="full",
+        answer="application/xhtml+xml",
+    )
+
+
+def _capability(name: str) -> Capability:
     service = job_lists().joblists[name]
     assert isinstance(service, Capability)
-    return Interface(
-        standard_id=service.standard_id, url=url, use="base", description=service.description
-    )
+    return service
+
+
+def _url(path: str) -> str:
+    return f"{request.environ['uwsd.base_url']}{path}"

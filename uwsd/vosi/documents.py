@@ -1,11 +1,14 @@
 """The XML of VOSI. Children of ``capabilities`` are in no namespace (VOSI 1.1 section 2)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lxml import etree
 from lxml.builder import E
 from lxml.etree import _Element
+
+from uwsd.capabilities.parameters import InputParam
+from uwsd.uws.xmltext import legible
 
 VOSI = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
 VODATASERVICE = "http://www.ivoa.net/xml/VODataService/v1.1"
@@ -14,13 +17,17 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """One way to use a service: a standard, and the URL where it is answered."""
+    """One way to use a service: its standard, if it has one, and the URL where it is answered."""
 
-    standard_id: str
     url: str
     use: str  #: ``full``: exactly this URL; ``base``: others below it, too
+    standard_id: str | None = None
     version: str = "1.1"
     description: str = ""
+    methods: tuple[str, ...] = ("GET",)
+    answer: str | None = "text/xml"  #: media type; None: it depends
+    parameters: tuple[InputParam, ...] = ()  #: of this service
+    standard_parameters: tuple[InputParam, ...] = ()  #: of every service of its kind
 
 
 def capabilities_document(interfaces: Iterable[Interface]) -> bytes:
@@ -33,11 +40,40 @@ def capabilities_document(interfaces: Iterable[Interface]) -> bytes:
 
 
 def _capability(interface: Interface) -> _Element:
-    capability = E.capability(standardID=interface.standard_id)
+    capability = E.capability()
     if interface.description:
-        capability.append(E.description(interface.description))
-    access = E.interface(E.accessURL(interface.url, use=interface.use), role="std")
+        capability.append(E.description(legible(interface.description)))
+    access = E.interface(*_contents(interface))
     access.set(f"{{{XSI}}}type", "vs:ParamHTTP")
-    access.set("version", interface.version)
+    if interface.standard_id is not None:
+        capability.set("standardID", interface.standard_id)
+        access.set("role", "std")
+        access.set("version", interface.version)
     capability.append(access)
     return capability
+
+
+def _contents(interface: Interface) -> Iterator[_Element]:
+    """Yield the children of ``vs:ParamHTTP``, in the schema's order."""
+    yield E.accessURL(interface.url, use=interface.use)
+    for method in interface.methods:
+        yield E.queryType(method)
+    if interface.answer is not None:
+        yield E.resultType(interface.answer)
+    for parameter in interface.parameters:
+        yield _parameter(parameter, std="false")
+    for parameter in interface.standard_parameters:
+        yield _parameter(parameter, std="true")
+
+
+def _parameter(parameter: InputParam, *, std: str) -> _Element:
+    element = E.param(use="required" if parameter.required else "optional", std=std)
+    texts = ("name", "description", "unit", "ucd")
+    for name in texts:
+        if text := getattr(parameter, name):
+            element.append(E(name, legible(text)))
+    kind = E.dataType(parameter.simple_type)
+    if parameter.arraysize is not None and parameter.simple_type != "string":
+        kind.set("arraysize", parameter.arraysize)
+    element.append(kind)
+    return element

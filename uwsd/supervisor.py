@@ -208,14 +208,13 @@ class Supervisor:
         return now.differs_from(was) or (now != was and self._watch.may_write(was.id))
 
     def _ask_progress(self, execution: Execution) -> None:
-        backend = self._backends[execution.backend or ""]
+        job_id, backend = execution.job_id, self._backends[execution.backend or ""]
         progress = backend.progress(Handle(execution.handle or ""))
-        if progress is None or self._watch.has_heard(execution.job_id, progress):
+        if progress is None or self._watch.has_heard(job_id, progress):
             return
-        job = self._store.load(execution.job_id)
-        if self._is_news(job, progressed(job, progress)):
-            self._store.change(None, job.id, lambda job: progressed(job, progress))
-            self._watch.heard(job.id, progress)
+        if self._watch.may_write(job_id):
+            self._store.change(None, job_id, lambda job: progressed(job, progress))
+            self._watch.heard(job_id, progress)
 
     def _after(self, job: Job, report: Report) -> Job:
         """Return the job after a report, with what it has made so far."""

@@ -34,7 +34,7 @@ class Watch:
             memory.pop(job_id, None)
 
     def has_heard(self, job_id: str, progress: Progress) -> bool:
-        """Whether the job said this before, so that nobody need look it up."""
+        """Whether the job said this before."""
         return self._said.get(job_id) == progress
 
     def heard(self, job_id: str, progress: Progress) -> None:

@@ -268,7 +268,8 @@ class LocalBackend(Backend):
 
     def _in_line(self, before: int) -> str:
         place = f"{_rounded(before)} before it" if before else "it is the next"
-        return f"it waits for one of {self._slots} slots, {place}"
+        slot = f"one of {self._slots} slots" if self._slots > 1 else "the only slot"
+        return f"it waits for {slot}, {place}"
 
 
 def _has_ended(process: int, *, within: float = 0) -> bool:

@@ -50,7 +50,7 @@ def _job_list(name: str) -> Interface:
         url=_url(f"/{name}/async"),
         use="base",
         description=service.description,
-        methods=("GET", "POST"),
+        method="POST",
         parameters=service.parameters,
         standard_parameters=(RUNID, RUN),
     )
@@ -63,7 +63,6 @@ def _sync(name: str) -> Interface:
         url=_url(f"/{name}/sync"),
         use="full",
         description=f"{service.title}: waits for the result, and sends it.",
-        methods=("GET", "POST"),
         answer=None,
         parameters=service.parameters,
         standard_parameters=(RUNID,),

@@ -24,7 +24,7 @@ class Interface:
     standard_id: str | None = None
     version: str = "1.1"
     description: str = ""
-    methods: tuple[str, ...] = ("GET",)
+    method: str = "GET"  #: the best one; pyvo (1.9.1) warns of a fault where two are named
     answer: str | None = "text/xml"  #: media type; None: it depends
     parameters: tuple[InputParam, ...] = ()  #: of this service
     standard_parameters: tuple[InputParam, ...] = ()  #: of every service of its kind
@@ -56,8 +56,7 @@ def _capability(interface: Interface) -> _Element:
 def _contents(interface: Interface) -> Iterator[_Element]:
     """Yield the children of ``vs:ParamHTTP``, in the schema's order."""
     yield E.accessURL(interface.url, use=interface.use)
-    for method in interface.methods:
-        yield E.queryType(method)
+    yield E.queryType(interface.method)
     if interface.answer is not None:
         yield E.resultType(interface.answer)
     for parameter in interface.parameters:
@@ -68,8 +67,7 @@ def _contents(interface: Interface) -> Iterator[_Element]:
 
 def _parameter(parameter: InputParam, *, std: str) -> _Element:
     element = E.param(use="required" if parameter.required else "optional", std=std)
-    texts = ("name", "description", "unit", "ucd")
-    for name in texts:
+    for name in ("name", "description", "unit", "ucd"):
         if text := getattr(parameter, name):
             element.append(E(name, legible(text)))
     kind = E.dataType(parameter.simple_type)

@@ -12,6 +12,12 @@ from uwsd.config.options import all_options, tables
 
 ROOT = Path(__file__).parents[1]
 DEMO = '[services.demo]\ncommand = ["true"]\n'
+NUMBER = (
+    DEMO
+    + "parameters.N = { type = 'integer', range = [3, inf], required = true }\n"
+    + "parameters.F = { type = 'file' }\nfetch = { schemes = [] }\n"
+)
+ONE = "[services.demo.examples.one]\ntitle = 'x'\n"
 
 # (file, line of the problem, part of its message)
 BROKEN = [
@@ -65,6 +71,17 @@ BROKEN = [
     (DEMO + "limits = { default_duration = 9, max_duration = 3 }\n", 3, "from 1 to max_duration"),
     (DEMO + "capability = 'function'\n", 1, 'the capability "function" needs a function'),
     (DEMO + "fetch = { schemes = ['ftp'] }\n", 3, "services.demo.fetch.schemes"),
+    (DEMO + "examples.a = {}\n", 3, "services.demo.examples.a.title is missing"),
+    (DEMO + "examples.'a b' = { title = 'x' }\n", 3, "an example is named with"),
+    (DEMO + ONE + "parameters = { A = 1 }\n", 5, "the example one of the service demo: A is no"),
+    (NUMBER + ONE + "\nparameters.N = 'x'\n", 9, "N takes an integer of at least 3, not 'x'"),
+    (NUMBER + ONE + "parameters.n = 2\n", 8, "N takes an integer of at least 3, not '2'"),
+    (NUMBER + ONE + "parameters.N = [3, 4]\n", 8, "N takes one value, not 2"),
+    (NUMBER + ONE, 6, "the example one of the service demo: N must be given"),
+    (NUMBER + ONE + "parameters = { N = 3, PHASE = 'RUN' }\n", 8, "PHASE is no parameter"),
+    (NUMBER + ONE + "parameters = { N = 3, F = 'param:x' }\n", 8, "param:x names no part"),
+    (NUMBER + ONE + "parameters = { N = 3, F = 'https://h/x' }\n", 8, "F takes no URLs"),
+    (NUMBER + ONE + 'parameters = { N = 3, F = "\\u0007" }\n', 8, "F has a character"),
     ("[database]\nurl = 'postgresql://u:p@h/d'\n", 2, "begins with sqlite:/// or postgresql+psycopg"),
     ("[server\n", 1, "this is not TOML"),
     ("a = 1\n\nb = \n", 3, "this is not TOML"),

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +17,24 @@ import pytest
 import requests
 
 from tests.serving import Server, descendants, finished
-from uwsd.backends.base import Report, State
+from uwsd.backends.base import Backend, Handle, Progress, Report, State, Task
+from uwsd.capabilities.command import Command
+from uwsd.capabilities.settings import ServiceSettings
+from uwsd.database import Database
+from uwsd.migrations import migrate
 from uwsd.reports import told
+from uwsd.schemas import validate
+from uwsd.supervisor import Supervisor
+from uwsd.uws.documents import job_document
 from uwsd.uws.errors import WrongPhase
+from uwsd.uws.feed import SqliteFeed
 from uwsd.uws.job import ErrorType, Job
-from uwsd.uws.phase import Phase
+from uwsd.uws.phase import Event, Phase
+from uwsd.uws.rows import Want
+from uwsd.uws.store import JobStore
+from uwsd.uws.waiting import Waiting
+from uwsd.uws.workspace import Workspaces
+from uwsd.watch import PACE, Watch
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 LATER = AT + timedelta(seconds=9)
@@ -84,6 +99,132 @@ def test_what_may_succeed_if_tried_again_is_called_transient() -> None:
     job = told(a_job(Phase.QUEUED), Report(state=State.LOST, transient=True), at=LATER)
     assert job.error is not None
     assert job.error.type is ErrorType.TRANSIENT
+
+
+FACTS = {"host": "node7", "Not a name": "x", "ignored": "x", "empty": ""}
+
+
+def test_where_a_job_runs_is_told_from_its_start_on() -> None:
+    job = replace(a_job(Phase.QUEUED), info={"ignored": "LANG"})
+    assert told(job, Report(state=State.WAITING, facts=FACTS), at=LATER).info == job.info
+    job = told(job, Report(state=State.RUNNING, facts=FACTS), at=LATER)
+    assert job.info == {"ignored": "LANG", "host": "node7"}
+    assert told(job, Report(state=State.DONE), at=LATER).info == job.info
+
+
+def test_what_passes_is_told_until_a_job_is_over() -> None:
+    progress = Progress(fraction=2 / 3, activity="reading")
+    job = told(
+        a_job(Phase.QUEUED), Report(state=State.RUNNING, message="m", progress=progress), at=LATER
+    )
+    assert job.info == {"message": "m", "progress": "0.667", "activity": "reading"}
+    silent = told(job, Report(state=State.RUNNING), at=LATER)
+    assert silent.info == {"progress": "0.667", "activity": "reading"}, "until it says more"
+    assert told(job, Report(state=State.FAILED, message="m"), at=LATER).info == {}
+    assert job.on(Event.ABORT, at=LATER).info == {}
+
+
+class Scripted(Backend):
+    """An engine that reports what a test has it report, to show a supervisor every state."""
+
+    def __init__(self) -> None:
+        self.report = Report(state=State.WAITING)
+
+    def submit(self, task: Task) -> Handle:
+        return Handle(task.job_id)
+
+    def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
+        return dict.fromkeys(handles, self.report)
+
+    def cancel(self, handle: Handle) -> None:
+        pass
+
+    def release(self, handle: Handle) -> None:
+        pass
+
+    def find(self, job_id: str) -> Handle | None:  # noqa: ARG002 - it is never looked for
+        return None
+
+
+class Stage:
+    """A supervisor with a scripted engine, and one job that is to run."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.database = Database.in_file(tmp_path / "jobs.db")
+        migrate(self.database)
+        self.feed = SqliteFeed(self.database, tmp_path / "run")
+        self.store = JobStore(self.database, self.feed)
+        self.engine = Scripted()
+        self.now = 100.0
+        demo = Command("demo", ServiceSettings(command=("true",), backend="scripted"), tmp_path)
+        self.supervisor = Supervisor(
+            store=self.store,
+            workspaces=Workspaces(tmp_path / "jobs"),
+            capabilities={"demo": demo},
+            backends={"scripted": self.engine},
+        )
+        self.supervisor._watch = Watch(lambda: self.now)
+        self.store.add(a_job(Phase.QUEUED), want=Want.RUN)
+
+    def see(self, state: State, **more: object) -> Job:
+        """Return the job after a look at an engine that reports this; its document is valid."""
+        self.engine.report = Report(state=state, **more)  # type: ignore[arg-type]
+        self.supervisor.tick()
+        job = self.store.load("j")
+        validate(job_document(job, "http://127.0.0.1:8080/demo/async/j"))
+        return job
+
+    def close(self) -> None:
+        self.feed.close()
+        self.database.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.close()
+
+
+def test_states_that_only_some_engines_have_are_shown_and_left_again(stage: Stage) -> None:
+    script = {
+        State.WAITING: Phase.QUEUED,
+        State.HELD: Phase.HELD,
+        State.RUNNING: Phase.EXECUTING,
+        State.SUSPENDED: Phase.SUSPENDED,
+        State.UNKNOWN: Phase.UNKNOWN,
+    }
+    order = [State.HELD, State.WAITING, State.UNKNOWN, State.HELD, State.RUNNING]
+    order += [State.SUSPENDED, State.UNKNOWN, State.SUSPENDED, State.RUNNING, State.HELD]
+    for state in order:
+        job = stage.see(state, message=f"it is {state.name}")
+        assert (job.phase, job.info["message"]) == (script[state], f"it is {state.name}")
+        assert ("backend" in job.info) is (job.started is not None)
+    job = stage.see(State.DONE)
+    assert (job.phase, job.info) == (Phase.COMPLETED, {"backend": "scripted"})
+
+
+def test_what_jobinfo_alone_tells_is_written_once_a_second_and_wakes_nobody(stage: Stage) -> None:
+    waiting, heard = Waiting(stage.feed.listen()), stage.feed.listen()
+
+    def at(percent: int) -> str | None:
+        progress = Progress(fraction=percent / 100)
+        return stage.see(State.RUNNING, progress=progress).info.get("progress")
+
+    try:
+        assert at(1) == "0.01"
+        assert list(heard.changed()) == ["j"], "it has started"
+        with waiting.subscribe("j") as change:
+            assert (at(2), at(3), at(4)) == ("0.02", "0.02", "0.02")
+            stage.now += PACE
+            assert (at(5), at(6)) == ("0.05", "0.05")
+            assert not change.wait(0.6), "longer than a watcher sleeps"
+            assert list(heard.changed()) == []
+            stage.see(State.SUSPENDED)
+            assert change.wait(10)
+    finally:
+        heard.close()
+        waiting.close()
 
 
 def test_no_kill_of_the_supervisor_loses_or_doubles_a_job(tmp_path: Path) -> None:

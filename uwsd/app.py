@@ -15,6 +15,7 @@ from uwsd.auth.passwords import Passwords
 from uwsd.auth.proxy import ProxyUser
 from uwsd.auth.users import Users
 from uwsd.config import Settings
+from uwsd.dali.endpoints import dali
 from uwsd.database import DATABASE_FAULTS
 from uwsd.edge import Edge
 from uwsd.pages import pages
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(uws)
     app.register_blueprint(pages)
     app.register_blueprint(vosi)
+    app.register_blueprint(dali)
     _add_manners(app)
     app.add_url_rule("/healthz", "healthz", _healthz)
     server = settings.server

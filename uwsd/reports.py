@@ -1,12 +1,13 @@
 """What a backend's report does to a job: a pure function, through one table."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from uwsd.backends.base import Report, State
-from uwsd.uws.job import ErrorSummary, ErrorType, Job
-from uwsd.uws.phase import Event
+from uwsd.backends.base import Progress, Report, State
+from uwsd.uws.job import PASSING, ErrorSummary, ErrorType, Job
+from uwsd.uws.phase import Event, Phase
 
 EVENTS: Mapping[State, tuple[Event, ...]] = {
     State.WAITING: (Event.QUEUE,),
@@ -23,6 +24,9 @@ EVENTS: Mapping[State, tuple[Event, ...]] = {
 }
 """What each state that a backend reports does to a job."""
 
+_FACT = re.compile(r"[a-z]+")
+_TAKEN = PASSING | {"ignored"}
+
 
 def told(job: Job, report: Report, *, at: datetime) -> Job:
     """Return ``job`` as it is, now that its backend has reported on it."""
@@ -31,10 +35,35 @@ def told(job: Job, report: Report, *, at: datetime) -> Job:
     for event in EVENTS[report.state]:
         moment = report.started if event is Event.START else report.ended
         job = job.on(event, at=_between(job.created, moment or at, at))
-    info = {key: text for key, text in job.info.items() if key != "message"}
-    if report.message and not report.state.is_over:
+    return replace(job, info=_info(job, report), error=_error(report))
+
+
+def progressed(job: Job, progress: Progress) -> Job:
+    """Return ``job`` as it is, now that it has told how far it is."""
+    if job.phase is not Phase.EXECUTING:
+        return job
+    return replace(job, info=_without_blanks(job.info | _progress(progress)))
+
+
+def _info(job: Job, report: Report) -> dict[str, str]:
+    info = dict(job.info)
+    if not report.state.is_over:
         info["message"] = report.message
-    return replace(job, info=info, error=_error(report))
+        info |= _progress(report.progress) if report.progress else {}
+    if job.started:
+        # They become names of elements: what cannot be one is left out.
+        facts = {n: text for n, text in report.facts.items() if _FACT.fullmatch(n)}
+        info |= {name: text for name, text in facts.items() if name not in _TAKEN}
+    return _without_blanks(info)
+
+
+def _progress(progress: Progress) -> dict[str, str]:
+    fraction = f"{progress.fraction:.3f}".rstrip("0").rstrip(".")
+    return {"progress": fraction, "activity": progress.activity}
+
+
+def _without_blanks(info: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in info.items() if text}
 
 
 def _between(earliest: datetime, at: datetime, latest: datetime) -> datetime:

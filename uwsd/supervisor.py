@@ -16,7 +16,7 @@ from typing import TypeVar
 from uwsd.backends.base import Backend, BackendError, Handle, Report, State, TaskRefused
 from uwsd.capabilities.base import Capability, MissingResult
 from uwsd.database import DATABASE_FAULTS
-from uwsd.reports import told
+from uwsd.reports import progressed, told
 from uwsd.uws import times
 from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
 from uwsd.uws.feed import FeedBroken, Listener
@@ -25,6 +25,7 @@ from uwsd.uws.phase import Event
 from uwsd.uws.rows import Execution, Want
 from uwsd.uws.store import JobStore
 from uwsd.uws.workspace import Workspaces
+from uwsd.watch import PACE, Watch
 
 LOGS = ("stdout", "stderr")
 """What every job writes while it runs; each is a result of its own."""
@@ -57,6 +58,7 @@ class Supervisor:
         self._archive = archive
         self._clock = clock
         self._limits: dict[Handle, int] = {}  # what each engine was last told
+        self._watch = Watch()
         self._next_sweep = 0.0
 
     def tick(self) -> None:
@@ -162,6 +164,7 @@ class Supervisor:
         if found is not None:
             backend, handle = found
             backend.release(handle)
+        self._watch.drop(execution.job_id)
         self._workspaces.remove(execution.job_id)
         self._store.drop(execution.job_id)
 
@@ -174,9 +177,9 @@ class Supervisor:
 
     def _poll(self, executions: Iterable[Execution]) -> None:
         """Ask each backend one question for all its jobs."""
-        asked: dict[str, dict[Handle, str]] = defaultdict(dict)
+        asked: dict[str, dict[Handle, Execution]] = defaultdict(dict)
         for execution in executions:
-            asked[execution.backend or ""][Handle(execution.handle or "")] = execution.job_id
+            asked[execution.backend or ""][Handle(execution.handle or "")] = execution
         for name, handles in asked.items():
             try:
                 reports = self._backends[name].poll(handles)
@@ -185,16 +188,33 @@ class Supervisor:
                 continue
             self._each(((handles[h], h, name, r) for h, r in reports.items()), self._hear)
 
-    def _hear(self, news: tuple[str, Handle, str, Report]) -> None:
-        job_id, handle, name, report = news
-        job = self._store.load(job_id)
+    def _hear(self, news: tuple[Execution, Handle, str, Report]) -> None:
+        execution, handle, name, report = news
+        report = replace(report, facts={**report.facts, "backend": name})
+        job = self._store.load(execution.job_id)
         if not report.state.is_over:
             self._keep_limit(job, handle, name)
-        if told(job, report, at=self._clock()) != job or report.state.is_over:
-            self._store.change(None, job_id, lambda job: self._after(job, report))
+        if report.state.is_over or self._is_news(job, told(job, report, at=self._clock())):
+            self._store.change(None, job.id, lambda job: self._after(job, report))
         if report.state.is_over:
-            self._store.settle(job_id)
+            self._store.settle(job.id)
             self._limits.pop(handle, None)
+            self._watch.drop(job.id)
+        elif report.state is State.RUNNING:
+            self._watch.add(execution)
+
+    def _is_news(self, was: Job, now: Job) -> bool:
+        """Whether to write it down at once: what jobInfo alone tells can wait a little."""
+        return now.differs_from(was) or (now != was and self._watch.may_write(was.id))
+
+    def _ask_progress(self, execution: Execution) -> None:
+        job_id, backend = execution.job_id, self._backends[execution.backend or ""]
+        progress = backend.progress(Handle(execution.handle or ""))
+        if progress is None or self._watch.has_heard(job_id, progress):
+            return
+        if self._watch.may_write(job_id):
+            self._store.change(None, job_id, lambda job: progressed(job, progress))
+            self._watch.heard(job_id, progress)
 
     def _after(self, job: Job, report: Report) -> Job:
         """Return the job after a report, with what it has made so far."""
@@ -268,13 +288,19 @@ class Supervisor:
         return [fd for backend in self._backends.values() for fd in backend.wakeups()]
 
     def _sleep(self, descriptors: Iterable[int], net: float) -> None:
+        """Sleep until something happens; look at the progress of the jobs that run meanwhile."""
         due = self._store.next_deadline()
         if due is not None:
             net = min(net, max(0.0, (due - self._clock()).total_seconds()))
         poller = select.poll()
         for descriptor in descriptors:
             poller.register(descriptor, select.POLLIN)
-        poller.poll(net * 1000)
+        end = time.monotonic() + net
+        while (rest := end - time.monotonic()) > 0:
+            running = self._watch.running
+            if poller.poll(1000 * (min(rest, PACE) if running else rest)):
+                return
+            self._each(running, self._ask_progress)
 
 
 def _is_readable(descriptor: int) -> bool:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from uwsd.backends.base import Backend, Handle, Report, State, Task, TaskRefused
+from uwsd.backends.base import Backend, Handle, Progress, Report, State, Task, TaskRefused
 
 NewBackend = Callable[[], Backend]
 
@@ -209,6 +209,17 @@ class BackendContract:
         )
         assert (logs / "stdout").read_text() == "out\n"
         assert backend.poll([handle])[handle].state is State.RUNNING
+        backend.release(handle)
+
+    def test_a_job_tells_how_far_it_is(self, new_backend: NewBackend) -> None:
+        backend = new_backend()
+        handle = backend.submit(shell("echo 0.25 reading >../progress; sleep 60"))
+        self.wait_for(lambda: backend.poll([handle])[handle].progress)
+        expected = Progress(fraction=0.25, activity="reading")
+        report = backend.poll([handle])[handle]
+        assert (report.state, report.progress) == (State.RUNNING, expected)
+        assert backend.progress(handle) in (expected, None)
+        assert report.facts, "what the engine calls it, or where it is"
         backend.release(handle)
 
     def test_large_output_arrives_whole(self, new_backend: NewBackend, workspaces: Path) -> None:

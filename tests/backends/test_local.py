@@ -216,6 +216,28 @@ class TestLocalBackend(BackendContract):
         self.wait_all(self.backend(workspaces, slots=1), handles)
         assert (workspaces / ".order").read_text().split("\n") == [*map(str, range(12)), ""]
 
+    def test_a_job_that_waits_is_told_its_place(self, workspaces: Path) -> None:
+        backend = self.backend(workspaces, slots=1)
+        first, *others = (backend.submit(shell("sleep 60")) for _ in range(25))
+        backend.cancel(others.pop(0))
+        reports = self.backend(workspaces, slots=1).poll(others)
+        places = [reports[handle].message.partition(", ")[2] for handle in others]
+        assert places[:3] == ["it is the next", "1 before it", "2 before it"]
+        assert places[9:11] == ["9 before it", "more than 9 before it"]
+        assert set(places[20:]) == {"more than 19 before it"}
+        assert reports[others[0]].message.startswith("it waits for the only slot, ")
+        assert not reports[others[0]].facts
+        for handle in (*others, first):
+            backend.release(handle)
+
+    def test_a_job_that_has_started_tells_where_it_is(self, workspaces: Path) -> None:
+        backend = self.backend(workspaces)
+        handle = backend.submit(shell("sleep 60"))
+        worker = self.worker_of(workspaces, handle)
+        facts = backend.poll([handle])[handle].facts
+        assert facts == {"host": os.uname().nodename, "process": str(worker)}
+        backend.release(handle)
+
     def test_a_waiting_job_that_is_cancelled_never_starts(self, workspaces: Path) -> None:
         backend = self.backend(workspaces, slots=1)
         first = backend.submit(shell(GO))

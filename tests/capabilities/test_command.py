@@ -342,6 +342,7 @@ def test_the_environment_is_what_is_listed_and_nothing_of_the_server(
         "UWSD_PARAMETERS": "/jobs/1/parameters.json",
         "UWSD_INPUTS": "/jobs/1/inputs",
         "UWSD_OUTPUTS": "/jobs/1/outputs",
+        "UWSD_PROGRESS": "/jobs/1/progress",
         "UWSD_PARAM_TEXT": "x\ny",
         "UWSD_PARAM_N": "5",
         "UWSD_PARAM_R": "1",

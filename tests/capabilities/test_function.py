@@ -77,6 +77,13 @@ def test_the_configuration_has_the_last_word(tmp_path: Path) -> None:
     assert (task.memory, task.environment["A"]) == (2**30, "b")
 
 
+def test_an_example_that_the_function_would_not_take_is_refused(tmp_path: Path) -> None:
+    example = '[examples.one]\ntitle = "x"\nparameters = { file = "text", ra = %s }'
+    assert function(tmp_path, example % 360).examples[0].parameters[1] == ("ra", "360")
+    with pytest.raises(FunctionError, match="example one of the service sky: ra takes a real"):
+        function(tmp_path, example % 361)
+
+
 def test_what_clients_send_is_checked_against_it(tmp_path: Path) -> None:
     sky = function(tmp_path)
     assert sky.check(job(RA="10", nonsense="1").parameters) == ("nonsense",)

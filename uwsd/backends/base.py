@@ -14,6 +14,9 @@ from typing import NewType
 Handle = NewType("Handle", str)
 """A backend's own name for a job. uwsd stores it and never looks inside."""
 
+PROGRESS = "progress"
+"""Where a job may write how far it is, relative to its workspace; see `uwsd.backends.progress`."""
+
 
 class State(Enum):
     """Where a job is, as a backend sees it."""
@@ -71,6 +74,14 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a job is, by its own account."""
+
+    fraction: float  #: from 0 to 1
+    activity: str = ""  #: what it does now, for people: one line of printable text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a backend knows of one job at one moment."""
 
@@ -80,6 +91,9 @@ class Report:
     started: datetime | None = None  #: UTC, as the engine saw it
     ended: datetime | None = None
     transient: bool = False  #: whether the same task might succeed if tried again
+    progress: Progress | None = None  #: None: nothing that is new
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the engine calls a job that has started, and where it is; by lower-case words."""
 
 
 class BackendError(Exception):
@@ -139,6 +153,13 @@ class Backend(ABC):
 
         By default nothing: the supervisor ends a job that runs for too long in any case.
         """
+
+    def progress(self, handle: Handle) -> Progress | None:  # noqa: ARG002 - a default
+        """Return how far a running job says it is, if to ask so each second costs little.
+
+        By default nothing: `poll` tells it, too.
+        """
+        return None
 
     def wakeups(self) -> Collection[int]:
         """Return file descriptors that become readable when `poll` has news; none by default."""

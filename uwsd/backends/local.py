@@ -21,20 +21,21 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from uwsd.backends.base import Backend, BackendError, Handle, Report, State, Task
+from uwsd.backends.base import Backend, BackendError, Handle, Progress, Report, State, Task
+from uwsd.backends.progress import read_progress
 from uwsd.backends.workspace import FOLDER_NAME, check, lay_out
 from uwsd.worker.aftermath import bury
 from uwsd.worker.launch import launch
 from uwsd.worker.processes import NOBODY, open_process
-from uwsd.worker.records import Exit, Order, Records
+from uwsd.worker.records import Exit, Order, Records, Start
 
 _ENDINGS: Mapping[str, tuple[State, str]] = {
     "exit": (State.FAILED, ""),
@@ -103,8 +104,8 @@ class LocalBackend(Backend):
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
         """Start what can be started, then report on every handle asked about."""
         with self._alone():
-            self._start_waiting()
-            return {handle: self._report(self._job(handle)) for handle in handles}
+            line = {name: place for place, name in enumerate(self._start_waiting())}
+            return {h: self._report(self._job(h), line.get(h, 0)) for h in handles}
 
     def cancel(self, handle: Handle) -> None:
         """Ask the job's worker to end it, in its time of grace."""
@@ -138,6 +139,10 @@ class LocalBackend(Backend):
             if job.task_file.exists():
                 job.write_duration(duration)
                 self._tell(job, signal.SIGHUP)
+
+    def progress(self, handle: Handle) -> Progress | None:
+        """Read the job's own file."""
+        return read_progress(self._job(handle).workspace)
 
     def wakeups(self) -> Collection[int]:
         """Return a pidfd of each running worker that this instance has met."""
@@ -182,20 +187,23 @@ class LocalBackend(Backend):
         # The kernel stamps files by the tick, and within one there may come many jobs.
         os.utime(job.task_file, ns=(time.time_ns(), time.time_ns()))
 
-    def _start_waiting(self) -> None:
-        """Start the jobs that came first, as far as there are slots; drop those that are over."""
+    def _start_waiting(self) -> Sequence[str]:
+        """Start the jobs that came first, as far as there are slots; drop those that are over.
+
+        Return the jobs that still wait, in their order.
+        """
         running = 0
-        for entry in sorted(self._queue.iterdir()):
-            if running >= self._slots:
-                return
-            job = self._job(entry.name.partition(".")[2])
-            if job.task_file.exists() and not job.start():
-                if not self._start(job):
-                    return
-            elif self._worker(job) is None:
+        entries = sorted(self._queue.iterdir())
+        for place, entry in enumerate(entries):
+            job = self._job(_named(entry))
+            waits = job.task_file.exists() and not job.start()
+            if running >= self._slots or (waits and not self._start(job)):
+                return [_named(entry) for entry in entries[place:]]
+            if not waits and self._worker(job) is None:
                 entry.unlink()
-                continue
-            running += 1
+            else:
+                running += 1
+        return []
 
     def _start(self, job: Records) -> bool:
         try:
@@ -235,28 +243,53 @@ class LocalBackend(Backend):
         """Tell the job's worker to end it, or make sure that it never gets one."""
         if job.task_file.exists() and not job.exit():
             job.cancel_file.touch(0o600)
-            if not job.claim(NOBODY):
+            if job.claim(NOBODY):
+                self._entry(job).unlink(missing_ok=True)
+            else:
                 self._tell(job, number)
 
-    def _report(self, job: Records) -> Report:
+    def _report(self, job: Records, before: int = 0) -> Report:
         if not job.task_file.exists():
             return Report(state=State.LOST, message="there is no such job")
         start = job.start()
         if start is None:
-            return Report(state=State.WAITING, message=self._trouble or "it waits for a free slot")
+            return Report(state=State.WAITING, message=self._trouble or self._in_line(before))
+        return replace(self._report_started(job, start), facts=_facts(start))
+
+    def _report_started(self, job: Records, start: Start) -> Report:
         if self._worker(job) is not None:
-            return Report(state=State.RUNNING, started=_moment(start.at))
+            progress = read_progress(job.workspace)
+            return Report(state=State.RUNNING, started=_moment(start.at), progress=progress)
         ending = job.exit() or bury(job, start)
         if ending is None:
             message = "its worker is gone, and its processes are being ended"
             return Report(state=State.UNKNOWN, message=message)
         return _ended(ending)
 
+    def _in_line(self, before: int) -> str:
+        place = f"{_rounded(before)} before it" if before else "it is the next"
+        slot = f"one of {self._slots} slots" if self._slots > 1 else "the only slot"
+        return f"it waits for {slot}, {place}"
+
 
 def _has_ended(process: int, *, within: float = 0) -> bool:
     poll = select.poll()
     poll.register(process, select.POLLIN)
     return bool(poll.poll(within * 1000))
+
+
+def _named(entry: Path) -> str:
+    return entry.name.partition(".")[2]
+
+
+def _rounded(count: int) -> str:
+    """Return the first digit of a number: of a long line, only a few jobs have news at a time."""
+    scale = 10 ** (len(str(count)) - 1)
+    return f"{count}" if scale == 1 else f"more than {count // scale * scale - 1}"
+
+
+def _facts(start: Start) -> Mapping[str, str]:
+    return {"host": os.uname().nodename, "process": f"{start.worker.pid}"}
 
 
 def _ended(ending: Exit) -> Report:

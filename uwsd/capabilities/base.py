@@ -25,6 +25,16 @@ class ResultRule:
     required: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """Values that show what the service does (DALI 1.2 section 2.3)."""
+
+    id: str  #: an XML name
+    title: str
+    description: str
+    parameters: tuple[tuple[str, str], ...]  #: as a client would send them
+
+
 class Capability(JobList):
     """A service: a job list, and how its jobs become tasks and results."""
 
@@ -33,6 +43,7 @@ class Capability(JobList):
     description: str
     backend: str  #: the name of the backend in the configuration
     parameters: tuple[InputParam, ...]
+    examples: tuple[Example, ...] = ()
 
     @abstractmethod
     def task(self, job: Job, workspace: Path) -> Task:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from uwsd.backends.base import Task, TaskRefused
+from uwsd.backends.base import PROGRESS, Task, TaskRefused
 from uwsd.capabilities.argv import Argument, CommandLine
 from uwsd.capabilities.base import Capability
 from uwsd.capabilities.inputs import Inputs
@@ -43,6 +43,7 @@ class Command(Capability):
         self.parameters = settings.declared()
         self.limits = settings.limits.declared()
         self.rules = tuple(rule.declared(id_) for id_, rule in settings.results.items())
+        self.examples = tuple(example.declared(id_) for id_, example in settings.examples.items())
         self._settings = settings
         self._here = here
         self._command = CommandLine(settings.command, self.parameters)
@@ -122,6 +123,7 @@ class Command(Capability):
             "UWSD_PARAMETERS": str(workspace / PARAMETERS),
             "UWSD_INPUTS": str(workspace / "inputs"),
             "UWSD_OUTPUTS": str(workspace / "outputs"),
+            "UWSD_PROGRESS": str(workspace / PROGRESS),
             **_variables(texts.items()),
             **self._settings.environment,
         }

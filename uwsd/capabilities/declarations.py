@@ -3,11 +3,12 @@
 The description of each field is its help text.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
-from uwsd.capabilities.base import ResultRule
+from uwsd.capabilities.base import Example, ResultRule
 from uwsd.capabilities.parameters import InputParam
 from uwsd.capabilities.results import media_type
 from uwsd.capabilities.values import ParameterType
@@ -20,6 +21,7 @@ _INFINITE = float("inf")
 Seconds = Annotated[int, Field(ge=0, le=MAX_DURATION)]
 _UNLESS_SAID = Limits()
 Number = int | float
+Text = bool | Number | str
 
 
 class Table(BaseModel):
@@ -47,9 +49,7 @@ class ParameterSettings(Table):
         description="The least and the greatest number it takes; -inf or inf for no bound.",
     )
     values: tuple[str, ...] = Field(default=(), description="All that an enum takes.")
-    default: bool | Number | str | None = Field(
-        default=None, description="The value when a client gives none."
-    )
+    default: Text | None = Field(default=None, description="The value when a client gives none.")
     required: bool = Field(default=False, description="Whether a job cannot run without it.")
     repeatable: bool = Field(default=False, description="Whether it may be given more than once.")
 
@@ -129,6 +129,27 @@ class ResultSettings(Table):
         return ResultRule(id=name, path=self.path, media_type=kind, required=self.required)
 
 
+class ExampleSettings(Table):
+    """One example, below ``examples.ID``."""
+
+    title: str = Field(min_length=1, description="Its name for people, in a few words.")
+    description: str = Field(default="", description="What it shows, in a sentence for people.")
+    parameters: Mapping[str, Text | tuple[Text, ...]] = Field(
+        default={}, description="The values, by parameter; a list for one that is repeated."
+    )
+
+    def declared(self, name: str) -> Example:
+        """Return the example ``name``."""
+        values = [
+            (parameter, _written(value))
+            for parameter, given in self.parameters.items()
+            for value in (given if isinstance(given, tuple) else (given,))
+        ]
+        return Example(
+            id=name, title=self.title, description=self.description, parameters=tuple(values)
+        )
+
+
 class LimitSettings(Table):
     """How much the jobs of a service may use, below ``limits``."""
 
@@ -192,6 +213,6 @@ class FetchSettings(Table):
     timeout: float = Field(default=300, gt=0, description="Seconds that one transfer may take.")
 
 
-def _written(value: bool | Number | str) -> str:
-    """Return a default of the configuration as a client would write it."""
+def _written(value: Text) -> str:
+    """Return a value of the configuration as a client would write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -18,6 +18,7 @@ from uwsd.backends.base import Task
 from uwsd.capabilities.argv import Argument
 from uwsd.capabilities.command import PLAIN_ENVIRONMENT, Command, places
 from uwsd.capabilities.declarations import ParameterSettings, Table
+from uwsd.capabilities.examples import refusals
 from uwsd.capabilities.results import IDENTIFIER, MAIN, RESERVED, media_type, output
 from uwsd.capabilities.settings import ServiceSettings
 from uwsd.uws.job import Job, Result
@@ -52,6 +53,8 @@ class Function(Command):
             why = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise FunctionError(f"{settings.function} cannot be a service: {why}") from None
         super().__init__(name, command, here)
+        for example, why in refusals(self):
+            raise FunctionError(f"the example {example.id} of the service {name}: {why}")
         self._worker = WORKER.read_bytes()
 
     def task(self, job: Job, workspace: Path) -> Task:

@@ -91,3 +91,14 @@ class InputParam:
 
 
 _SHOWN = 60
+
+RUNID = InputParam(name="RUNID", description="A name of your own for the job, to find it by")
+"""What any job takes (DALI 1.2 section 4.3.6)."""
+
+RUN = InputParam(
+    name="PHASE",
+    type=ParameterType.ENUM,
+    values=("RUN",),
+    description="Starts the job at once; without it, the job waits to be told",
+)
+"""What creates a job that runs (UWS 1.1 section 2.2.3.1)."""

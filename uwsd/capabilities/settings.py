@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from uwsd.capabilities.argv import Argument, CommandLine
 from uwsd.capabilities.declarations import (
+    ExampleSettings,
     FetchSettings,
     LimitSettings,
     ParameterSettings,
@@ -76,6 +77,9 @@ class ServiceSettings(Table):
         default={},
         description='The results, by id; the main one is "result". A function tells its own.',
     )
+    examples: Mapping[str, ExampleSettings] = Field(
+        default={}, description="Examples of its use, by id; each is checked as a job would be."
+    )
     limits: LimitSettings = Field(default=LimitSettings(), description="Limits of time and size.")
     fetch: FetchSettings = Field(default=FetchSettings(), description="Inputs given by their URL.")
     anonymous: bool | None = Field(
@@ -115,6 +119,16 @@ class ServiceSettings(Table):
         if results and MAIN not in results:
             raise ValueError(f'one of the results has to be "{MAIN}", where clients look first')
         return results
+
+    @field_validator("examples")
+    @classmethod
+    def _check_example_ids(
+        cls, examples: Mapping[str, ExampleSettings]
+    ) -> Mapping[str, ExampleSettings]:
+        for name in examples:
+            if not IDENTIFIER.fullmatch(name):
+                raise ValueError(f"an example is named with A-Z a-z 0-9 _ . -, not {name!r}")
+        return examples
 
     @field_validator("environment")
     @classmethod

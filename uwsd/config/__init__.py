@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from uwsd import plugins
+from uwsd.capabilities.command import Command
+from uwsd.capabilities.examples import refusals
 from uwsd.config.problems import Problem, closest, problems_of
 from uwsd.config.settings import BackendSettings, Settings
 from uwsd.config.source import Source, read
@@ -38,7 +40,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         settings = Settings(**_with_site_limits(source.tables), here=path.absolute().parent)
     except ValidationError as error:
         raise ConfigError((*source.problems, *troubles, *problems_of(error, source))) from None
-    problems = (*source.problems, *troubles, *_unknown_backends(settings, backends, source))
+    problems = (
+        *source.problems,
+        *troubles,
+        *_unknown_backends(settings, backends, source),
+        *_refused_examples(settings, source),
+    )
     if problems:
         raise ConfigError(problems)
     return settings.model_copy(update={"backends": backends})
@@ -98,4 +105,17 @@ def _unknown_backends(
         )
         for name, service in settings.services.items()
         if service.backend not in backends
+    ]
+
+
+def _refused_examples(settings: Settings, source: Source) -> list[Problem]:
+    """Find the examples that would fail; what a function takes is known only when it is asked."""
+    return [
+        Problem(
+            where=source.where(("services", name, "examples", example.id, "parameters")),
+            message=f"the example {example.id} of the service {name}: {why}",
+        )
+        for name, service in settings.services.items()
+        if service.capability == "command"
+        for example, why in refusals(Command(name, service, settings.here))
     ]

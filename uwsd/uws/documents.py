@@ -24,7 +24,8 @@ JOB_INFO = "urn:uwsd:jobinfo:1"
 """The namespace of what jobInfo tells; `docs/standards.md` lists its elements."""
 
 _E = ElementMaker(namespace=UWS, nsmap={"uws": UWS, "xlink": XLINK, "xsi": XSI})
-_INFO = ElementMaker(namespace=JOB_INFO, nsmap={"uwsd": JOB_INFO})
+_JOB_INFO = ElementMaker(namespace=UWS, nsmap={"uws": UWS, "uwsd": JOB_INFO})
+_INFO = ElementMaker(namespace=JOB_INFO)
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _CHUNK = 500
 
@@ -149,7 +150,7 @@ def _error_summary(error: ErrorSummary) -> _Element:
 
 
 def _job_info(info: Mapping[str, str]) -> _Element:
-    return _E.jobInfo(*(_INFO(name, legible(text)) for name, text in info.items()))
+    return _JOB_INFO.jobInfo(*(_INFO(name, legible(text)) for name, text in info.items()))
 
 
 def _instant(name: str, at: datetime | None) -> _Element:

@@ -53,6 +53,10 @@ class ErrorSummary:
     type: ErrorType = ErrorType.FATAL
 
 
+PASSING = frozenset({"message", "progress", "activity"})
+"""What jobInfo tells only until a job is over."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job as it was at one moment; ``version`` grows with every change of it."""
@@ -79,7 +83,12 @@ class Job:
         phase = after(self.phase, event)
         started = at if phase is Phase.EXECUTING and not self.started else self.started
         ended = at if phase.is_over and not self.ended else self.ended
-        return replace(self, phase=phase, started=started, ended=ended)
+        info = {n: t for n, t in self.info.items() if not (phase.is_over and n in PASSING)}
+        return replace(self, phase=phase, started=started, ended=ended, info=info)
+
+    def differs_from(self, other: Self) -> bool:
+        """Whether more is different than what jobInfo tells."""
+        return self != replace(other, info=self.info, version=self.version)
 
     @property
     def deadline(self) -> datetime | None:

@@ -116,7 +116,8 @@ class JobStore:
     ) -> Job:
         """Replace a job by ``edit`` of it, in one transaction; return it as it is now.
 
-        What ``edit`` raises undoes everything. An unchanged job is not written.
+        What ``edit`` raises undoes everything. An unchanged job is not written, and nobody is
+        woken by what jobInfo alone tells: a WAIT is for a change of phase (2.2.1.2).
         """
         condition = job_table.c.id == job_id if service is None else _is(service, job_id)
         with self._database.write() as connection:
@@ -125,9 +126,11 @@ class JobStore:
             if now != was:
                 now = replace(now, version=was.version + 1)
                 self._write(connection, now, was.version)
+            if now.differs_from(was):
+                self.feed.note(connection, job_id)
             if want is not None:
                 _set_want(connection, job_id, want)
-        if now != was or want is not None:
+        if now.differs_from(was) or want is not None:
             self.feed.publish()
         return now
 
@@ -218,7 +221,6 @@ class JobStore:
         row = job_table.c.id == job.id, job_table.c.version == was
         done = connection.execute(update(job_table).where(*row).values(columns_of(job)))
         assert done.rowcount == 1, "the row is locked"
-        self.feed.note(connection, job.id)
 
     def _pages(
         self,

@@ -1,4 +1,4 @@
-"""``/capabilities`` of the platform and of each service, made from what is running."""
+"""``/capabilities`` of the platform, of each service and of the registry (VOSI 1.1 section 4)."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from uwsd.capabilities.base import Capability
 from uwsd.uws.errors import NotFound
 from uwsd.uws.resources.blueprint import job_lists
 from uwsd.vosi.documents import Interface, capabilities_document
+from uwsd.vosi.offered import Logins, Offered
 
 vosi = Blueprint("vosi", __name__)
 
@@ -21,7 +22,13 @@ _CHANGED = datetime.now(UTC)
 @vosi.get("/capabilities")
 def platform_capabilities() -> Response:
     """List the job list of every service here."""
-    return _answer("/capabilities", job_lists().joblists)
+    return _answer(_offered().platform())
+
+
+@vosi.get("/registry/capabilities")
+def registry_capabilities() -> Response:
+    """List what the registry can do beside being harvested."""
+    return _answer(_offered().registry())
 
 
 @vosi.get("/<service>/capabilities")
@@ -29,37 +36,28 @@ def service_capabilities(service: str) -> Response:
     """List what one service can do."""
     if service not in job_lists().joblists:
         raise NotFound(f"there is no service {service} here")
-    return _answer(f"/{service}/capabilities", [service])
+    return _answer(_offered().service(service))
 
 
-def _answer(path: str, services: Iterable[str]) -> Response:
-    base = request.environ["uwsd.base_url"]
-    itself = Interface(
-        standard_id="ivo://ivoa.net/std/VOSI#capabilities", url=f"{base}{path}", use="full"
-    )
-    lists = [_interface(name, f"{base}/{name}/async") for name in services]
-    answer = Response(capabilities_document([itself, *lists]), mimetype="text/xml")
+def _answer(ways: Iterable[Interface]) -> Response:
+    answer = Response(capabilities_document(ways), content_type="text/xml; charset=utf-8")
     answer.last_modified = max(_CHANGED, datetime.fromtimestamp(authentication().changed(), UTC))
     if g.caller.is_anonymous:
         challenge(answer)  # with 200: one may log in, but need not to read this
     return answer
 
 
-def _interface(name: str, url: str) -> Interface:
-    service = job_lists().joblists[name]
-    assert isinstance(service, Capability)
-    return Interface(
-        standard_id=service.standard_id,
-        url=url,
-        use="base",
-        description=service.description,
-        logins=_logins(name),
+def _offered() -> Offered:
+    lists = job_lists()
+    methods = authentication().security_methods()
+    return Offered(
+        url=request.environ["uwsd.base_url"],
+        services={n: s for n, s in lists.joblists.items() if isinstance(s, Capability)},
+        logins={n: logins(methods, r.may_create) for n, r in lists.rights.items()},
     )
 
 
-def _logins(name: str) -> tuple[str | None, ...]:
+def logins(methods: tuple[str, ...], is_open: bool) -> Logins:
     """Return how to come to a service: not logged in, if one may, and in each way there is."""
-    methods = authentication().security_methods()
     # Of a proxy's own ways to log in nobody has told us; the URL is worth knowing all the same.
-    is_open = job_lists().rights[name].may_create or not methods
-    return (None, *methods) if is_open else methods
+    return (None, *methods) if is_open or not methods else methods

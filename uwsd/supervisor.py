@@ -136,6 +136,8 @@ class Supervisor:
             self._fail(job.id, str(refusal))
         else:
             self._store.note(job.id, handle=handle)
+            # DALI 1.2 section 4.3.6: the RUNID is kept in the log.
+            _log.info("job %s of %s is handed over, RUNID %r", job.id, job.service, job.run_id)
 
     def _capability(self, service: str) -> Capability:
         if service not in self._capabilities:

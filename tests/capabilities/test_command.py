@@ -339,6 +339,7 @@ def test_the_environment_is_what_is_listed_and_nothing_of_the_server(
         "HOME": "/scratch",
         "LANG": "C.UTF-8",
         "UWSD_JOB_ID": "1",
+        "UWSD_RUN_ID": "",
         "UWSD_PARAMETERS": "/jobs/1/parameters.json",
         "UWSD_INPUTS": "/jobs/1/inputs",
         "UWSD_OUTPUTS": "/jobs/1/outputs",

@@ -78,7 +78,7 @@ class Command(Capability):
         return Task(
             job_id=job.id,
             command=self._command.bind(self._known(workspace, job.id), texts),
-            environment=self._environment(workspace, job.id, texts),
+            environment=self._environment(workspace, job, texts),
             files={**inputs.files(), PARAMETERS: inputs.document(workspace)},
             fetch=inputs.fetches(self._settings.fetch, self.limits.max_upload),
             duration=job.duration,
@@ -113,13 +113,15 @@ class Command(Capability):
         }
 
     def _environment(
-        self, workspace: Path, job_id: str, texts: Mapping[str, Sequence[str]]
+        self, workspace: Path, job: Job, texts: Mapping[str, Sequence[str]]
     ) -> Mapping[str, str]:
         """Return all of the job's environment."""
         return {
             **PLAIN_ENVIRONMENT,
             "HOME": str(workspace),
-            "UWSD_JOB_ID": job_id,
+            "UWSD_JOB_ID": job.id,
+            # DALI 1.2 section 4.3.6: it is to be passed on to the services that the job calls.
+            "UWSD_RUN_ID": job.run_id or "",
             "UWSD_PARAMETERS": str(workspace / PARAMETERS),
             "UWSD_INPUTS": str(workspace / "inputs"),
             "UWSD_OUTPUTS": str(workspace / "outputs"),

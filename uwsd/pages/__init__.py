@@ -1,4 +1,4 @@
-"""HTML for people, at the same URLs: only where a browser asks for it.
+"""HTML for people, at the same URLs: only where a browser asks for it and likes it better.
 
 A browser says ``application/xhtml+xml``; other clients name text/html first and mean XML.
 Every page works without JavaScript, since UWS's own POST and 303 are all that is needed.
@@ -32,6 +32,7 @@ from uwsd.uws.times import to_text
 
 pages = Blueprint("pages", __name__, template_folder="templates")
 
+_XHTML = "application/xhtml+xml"
 _STYLE = Path(__file__).parent / "static" / "uwsd.css"
 _SHOWN = 100
 _TAIL = 16 * 1024
@@ -87,8 +88,11 @@ def show() -> Response | None:
 
 
 def _wants_html() -> bool:
-    accepted = request.headers.get("Accept", "")
-    return request.method in ("GET", "HEAD") and "application/xhtml+xml" in accepted
+    """Whether a browser asks, and ranks a page above XML (UWS 1.1 section 2.2.2)."""
+    accepted = request.accept_mimetypes
+    xml = max(accepted["application/xml"], accepted["text/xml"])
+    is_named = _XHTML in list(accepted.values())  # and not only meant by a wildcard
+    return request.method in ("GET", "HEAD") and is_named and accepted[_XHTML] > xml
 
 
 def _list_page() -> Response:

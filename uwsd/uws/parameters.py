@@ -4,7 +4,10 @@ UWS 1.1 sections 2.1.11 and 2.2.3.1.1, DALI 1.2 section 4.3.5.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -32,7 +35,7 @@ class Inputs:
         self._workspaces = workspaces
         self._job_id = job_id
         self._form = form
-        self._kept: dict[str, Parameter] = {}
+        self._kept: dict[str, list[Parameter]] = defaultdict(list)  # by the part's upper-case name
         self.parameters: tuple[Parameter, ...] = ()
         self.info: dict[str, str] = {}
 
@@ -59,10 +62,10 @@ class Inputs:
         for name, value in self._form.parameters:
             yield self._parameter(_checked(name), value)
         yield from self._uploads()
+        named = frozenset(self._kept)  # by a param: of what came before
         for upload in self._form.uploads:
-            is_named = upload.name.upper() in self._kept  # by a param: of what came before
-            if not is_named and self._joblist.takes_file(upload.name):
-                yield self._stored(upload.name, upload.name)
+            if upload.name.upper() not in named and self._joblist.takes_file(upload.name):
+                yield self._keep(upload.name, upload)
 
     def _parameter(self, name: str, value: str) -> Parameter:
         if self._joblist.takes_file(name):
@@ -79,6 +82,7 @@ class Inputs:
 
     def _uploads(self) -> Iterator[Parameter]:
         """Read DALI's UPLOAD: its text as it was sent, and the file that it names."""
+        seen: set[str] = set()
         for text in self._form.all("UPLOAD"):
             match = _UPLOAD.fullmatch(text)
             if match is None:
@@ -86,6 +90,9 @@ class Inputs:
                     f"UPLOAD takes name,URI such as table,param:part, not {text[:80]!r}"
                 )
             name, uri = match["name"], match["uri"]
+            if name.upper() in seen:
+                raise BadRequest(f"UPLOAD names {name} more than once")
+            seen.add(name.upper())
             if not self._joblist.takes_file(name):
                 raise BadRequest(f"UPLOAD: this service takes no file {name}")
             parameter = self._file(name, uri)
@@ -99,35 +106,33 @@ class Inputs:
                 yield self._stored(_checked(part), part)
 
     def _stored(self, name: str, part: str) -> Parameter:
-        kept = self._kept.get(part.upper())
-        if kept is None:
-            kept = self._kept[part.upper()] = self._keep(name, self._part(part))
-        return Parameter(
-            name=name,
-            value=kept.value,
-            source=Source.STORED,
-            media_type=kept.media_type,
-            path=kept.path,
-            size=kept.size,
-        )
+        if part.upper() not in self._kept:
+            self._keep(name, self._part(part))
+        return replace(self._kept[part.upper()][0], name=name)
 
     def _part(self, name: str) -> Upload:
-        for upload in self._form.uploads:
-            if upload.name.upper() == name.upper():
+        match [u for u in self._form.uploads if u.name.upper() == name.upper()]:
+            case [upload]:
                 return upload
-        raise BadRequest(f"param:{name[:80]} names no part of this request; send the file with it")
+            case []:
+                raise BadRequest(
+                    f"param:{name[:80]} names no part of this request; send the file with it"
+                )
+            case _:
+                raise BadRequest(f"param:{name[:80]} names several parts; give each its own name")
 
     def _keep(self, name: str, upload: Upload) -> Parameter:
         path = self._workspaces.keep(self._job_id, name, upload.content)
-        size = (self._workspaces.path(self._job_id) / path).stat().st_size
-        return Parameter(
+        parameter = Parameter(
             name=name,
             value=upload.filename,
             source=Source.STORED,
             media_type=upload.media_type,
             path=path,
-            size=size,
+            size=(self._workspaces.path(self._job_id) / path).stat().st_size,
         )
+        self._kept[upload.name.upper()].append(parameter)
+        return parameter
 
     def _refuse_unasked(self) -> None:
         for upload in self._form.uploads:
@@ -135,15 +140,24 @@ class Inputs:
                 raise BadRequest(f"this service takes no file {upload.name[:80]!r}")
 
     def _discard(self) -> None:
-        for parameter in self._kept.values():
+        for parameter in chain.from_iterable(self._kept.values()):
             assert parameter.path is not None
             self._workspaces.discard(self._job_id, parameter.path)
 
 
 def merged(old: Sequence[Parameter], new: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Return ``old``, but of each name that is in ``new``, in any case, what ``new`` has."""
-    replaced = {p.name.upper() for p in new}
-    return (*(p for p in old if p.name.upper() not in replaced), *new)
+    """Return ``old``, but of each name that is in ``new``, in any case, what ``new`` has.
+
+    UPLOAD goes with the file that it names, so that files can be added one by one.
+    """
+    replaced = {_target(p) for p in new}
+    return (*(p for p in old if _target(p) not in replaced), *new)
+
+
+def _target(parameter: Parameter) -> str:
+    """Return the name, in upper case, of the parameter that is given a value by this one."""
+    name = parameter.name.upper()
+    return parameter.value.partition(",")[0].upper() if name == "UPLOAD" else name
 
 
 def about(parameters: Sequence[Parameter], ignored: Sequence[str]) -> dict[str, str]:
@@ -156,4 +170,6 @@ def about(parameters: Sequence[Parameter], ignored: Sequence[str]) -> dict[str, 
 def _checked(name: str) -> str:
     if not name or not fits_xml(name):
         raise BadRequest("a parameter needs a name, of characters that XML can hold")
+    if "/" in name or name in (".", ".."):
+        raise BadRequest(f"a parameter's name is one segment of a URL, not {name[:80]!r}")
     return name

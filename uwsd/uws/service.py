@@ -52,6 +52,8 @@ class JobService:
         """Make a job, and start it at once with ``PHASE=RUN`` (2.2.3.1)."""
         self.require_creation()
         start = _wants_start(form)
+        if form.all("ACTION"):  # a client that POSTs again after the 303 of a deletion
+            raise BadRequest("ACTION is for a job; POST it to the job's URL")
         job = self._new(form)
         with self._inputs(job.id, form) as inputs:
             job = replace(job, parameters=inputs.parameters, info=inputs.info)

@@ -25,6 +25,8 @@ _CHUNK = 64 * 1024
 _SPOOL = 1024 * 1024
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
+_MEDIA_TYPE = re.compile(r"(?=.{,255}$)[\w!#$&^.+-]+/[\w!#$&^.+-]+ *(;[ -~]*)?", re.ASCII)
+"""What may go out again as a Content-Type header (RFC 6838 section 4.2, RFC 9110 8.3.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ def read_form(limits: BodyLimits, max_upload: int = 0) -> Form:
     """
     query = _urlencoded(request.query_string, limits)
     body = _read_body(limits, max_upload)
-    once = tuple(field for field in query if field not in body.fields)
+    known = {(name.upper(), value) for name, value in body.fields}
+    once = tuple((name, value) for name, value in query if (name.upper(), value) not in known)
     return Form(fields=once + body.fields, uploads=body.uploads)
 
 
@@ -64,7 +67,7 @@ def read_value(name: str, limits: BodyLimits, max_upload: int) -> Form:
     content.seek(0)
     if not max_upload:
         return Form(fields=((name, _decoded(content.read(), name)),))
-    return Form(uploads=(_upload(name, "", request.mimetype, content),))
+    return Form(uploads=(_upload(name, "", request.content_type, content),))
 
 
 def _read_body(limits: BodyLimits, max_upload: int) -> Form:
@@ -178,7 +181,7 @@ class _MultipartForm:
             return  # how a browser sends a file that was not chosen
         if isinstance(part, File):
             self._room -= self._size
-            media_type = part.headers.get("Content-Type", "application/octet-stream")
+            media_type = part.headers.get("Content-Type")
             upload = _upload(part.name, part.filename or "", media_type, self._content)
             _field(upload.name.encode(), b"", self._limits)
             self.uploads.append(upload)
@@ -208,7 +211,10 @@ def _feed(decoder: MultipartDecoder, piece: bytes | None, form: _MultipartForm) 
             form.take(event)
 
 
-def _upload(name: str, filename: str, media_type: str, content: BinaryIO) -> Upload:
+def _upload(name: str, filename: str, media_type: str | None, content: BinaryIO) -> Upload:
+    media_type = media_type or "application/octet-stream"
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise BadRequest(f"the Content-Type of {name[:80]} is no media type: {media_type[:40]!r}")
     return Upload(name=name, filename=filename[:255], media_type=media_type, content=content)
 
 

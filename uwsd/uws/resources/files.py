@@ -2,8 +2,10 @@
 
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Response, request
+from werkzeug.datastructures import Range
 from werkzeug.wsgi import wrap_file
 
 from uwsd.uws.resources.blueprint import job_lists
@@ -28,19 +30,32 @@ def send(job_id: str, path: str, media_type: str, name: str) -> Response:
     """Send a file of the job's workspace, or the part of it that a Range asks for."""
     file = job_lists().workspaces.open(job_id, path)
     status = os.fstat(file.fileno())
+    size = status.st_size
     body = wrap_file(request.environ, file)
     answer = Response(body, content_type=media_type, direct_passthrough=True)
     answer.call_on_close(file.close)
-    answer.content_length = status.st_size
+    answer.content_length = size
     answer.last_modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    answer.set_etag(f"{status.st_mtime_ns:x}-{status.st_size:x}")
+    answer.set_etag(f"{status.st_mtime_ns:x}-{size:x}")
     shown = media_type.partition(";")[0].strip().lower() in _INLINE
     answer.headers.set(
         "Content-Disposition", "inline" if shown else "attachment", filename=_filename(name)
     )
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    answer.make_conditional(request.environ, accept_ranges=True, complete_length=status.st_size)
+    answer.make_conditional(_conditions(size), accept_ranges=True, complete_length=size)
     return answer
+
+
+def _conditions(size: int) -> dict[str, Any]:
+    """Return the request without a Range that does not ask for one part (RFC 9110 14.2).
+
+    One for the last bytes, when there are not as many, asks for all of them (14.1.2).
+    """
+    match request.method, request.range:
+        case "GET", Range(units="bytes", ranges=[(first, _)]) if first > -size:
+            return request.environ
+        case _:
+            return {name: value for name, value in request.environ.items() if name != "HTTP_RANGE"}
 
 
 def _filename(name: str) -> str:

@@ -13,7 +13,7 @@ from uwsd.edge import Edge, is_loopback
 from uwsd.pages import pages
 from uwsd.site import Site
 from uwsd.uws.access import Caller
-from uwsd.uws.errors import UwsError
+from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
 from uwsd.uws.resources.blueprint import EXTENSION, JobIdConverter, JobLists
 from uwsd.uws.resources.body import BodyLimits, close_spooled
@@ -97,7 +97,10 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(UwsError)
     def refuse(error: UwsError) -> Response:
-        return _plain(str(error), error.status)
+        answer = _plain(str(error), error.status)
+        if isinstance(error, Unavailable):
+            answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
 
     @app.errorhandler(HTTPException)
     def not_so(error: HTTPException) -> Response:
@@ -111,9 +114,7 @@ def _add_manners(app: Flask) -> None:
     def broken(error: Exception) -> Response:
         _log.exception("%s %s", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
-            answer = _plain("the database cannot be used now; try again", 503)
-            answer.headers["Retry-After"] = "5"
-            return answer
+            return refuse(Unavailable("the database cannot be used now; try again"))
         return _plain("something broke here; the log of the server tells what", 500)
 
     @app.after_request

@@ -45,3 +45,10 @@ class UnsupportedMedia(UwsError):
     """The body is of a kind that the service does not read."""
 
     status = 415
+
+
+class Unavailable(UwsError):
+    """It cannot be done now; later it may."""
+
+    status = 503
+    retry_after = 5  #: seconds

@@ -66,7 +66,7 @@ class JobLists:
 
 EXTENSION = "uwsd.uws"
 
-uws = Blueprint("uws", __name__, url_prefix="/<service>/async")
+uws = Blueprint("uws", __name__, url_prefix="/<service>")
 
 
 @uws.url_value_preprocessor

@@ -26,6 +26,14 @@ _INLINE = frozenset(
 
 def send(job_id: str, path: str, media_type: str, name: str) -> Response:
     """Send a file of the job's workspace, or the part of it that a Range asks for."""
+    answer = whole(job_id, path, media_type, name)
+    size = answer.content_length
+    answer.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    return answer
+
+
+def whole(job_id: str, path: str, media_type: str, name: str) -> Response:
+    """Send all of a file of the job's workspace."""
     file = job_lists().workspaces.open(job_id, path)
     status = os.fstat(file.fileno())
     body = wrap_file(request.environ, file)
@@ -39,7 +47,6 @@ def send(job_id: str, path: str, media_type: str, name: str) -> Response:
         "Content-Disposition", "inline" if shown else "attachment", filename=_filename(name)
     )
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    answer.make_conditional(request.environ, accept_ranges=True, complete_length=status.st_size)
     return answer
 
 

@@ -1,7 +1,9 @@
 """DALI-sync over a real socket: a job, its end, and what its client hears of it."""
 
 import io
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from tests.serving import Server, finished, wait_until
 from tests.test_bad_requests import REQUESTS, Bad, inventory, send
 from tests.test_docs import require
 from tests.test_end_to_end import BROWSER, create, document, processes_with, said
+from uwsd.worker.records import Records
 
 HOSTILE = "\x00\x1b[31m ]]> </INFO><b>&amp;&nbsp; \r\n é𝔘 \u202e" + "x" * 5000
 SITE = f"""
@@ -273,9 +276,9 @@ def test_a_failure_has_a_status_and_the_error_document(
 
 
 def kill_worker(site: Server, job: str) -> None:
-    folder = site.data / "jobs" / job.rpartition("/")[2] / "run"
-    (pid,) = re.findall(r'"pid": ?(\d+)', (folder / "start.json").read_text())
-    subprocess.run(["kill", "-9", pid], check=True)
+    start = Records(site.data / "jobs" / job.rpartition("/")[2]).start()
+    assert start
+    os.kill(start.worker.pid, signal.SIGKILL)
 
 
 def abort(_site: Server, job: str) -> None:
@@ -336,7 +339,7 @@ def test_a_job_whose_client_goes_away_is_aborted(server: Server) -> None:
     marker = f"marker{id(server)}"
     with asking(server, "demo", TEXT=marker, SECONDS="300"):
         job = when_running(server, "demo", previous)
-        assert processes_with(marker)
+        wait_until(lambda: processes_with(marker))
     assert finished(job) == "ABORTED"
     assert "the client of the synchronous request went away" in str(said(document(job), "message"))
     assert "went away" in requests.get(f"{job}/error", timeout=60).text
@@ -387,7 +390,7 @@ def failed(site: Server) -> str:
 def test_who_gets_text(failed: str, accepted: str | None, kind: str) -> None:
     for url in (f"{failed}/error", failed.rpartition("/async")[0] + "/sync"):
         # None: requests sends no such header.
-        answer = requests.get(url, headers={"Accept": accepted}, timeout=60)  # type: ignore[dict-item]
+        answer = requests.get(url, headers={"Accept": accepted}, timeout=60)
         assert answer.headers["Content-Type"] == kind
         assert answer.headers["Vary"] == "Accept"
         content = answer.text if kind == TEXT else message_in(answer.content)
@@ -436,7 +439,7 @@ def test_uwsd_shows_the_error_as_text(site: Server) -> None:
     done = subprocess.run(
         (sys.executable, "-m", "uwsd", "logs", job), capture_output=True, text=True, check=False
     )
-    assert done.stdout + done.stderr == "the service absent is not complete here: x\n"
+    assert re.fullmatch(r"the service absent is not complete here: .*\n", done.stdout)
 
 
 def test_a_page_has_a_button_for_it(server: Server) -> None:

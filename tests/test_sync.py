@@ -26,7 +26,7 @@ from tests.test_docs import require
 from tests.test_end_to_end import BROWSER, create, document, processes_with, said
 from uwsd.worker.records import Records
 
-HOSTILE = "\x00\x1b[31m ]]> </INFO><b>&amp;&nbsp; \r\n é𝔘 \u202e" + "x" * 5000
+HOSTILE = "\x00\x1b[31m ]]> </INFO><b>&amp;&nbsp; \r\n é𝔘 \u202e" + "x" * 9000
 SITE = f"""
 [services.print]
 command = ["/bin/echo", "no result but this"]
@@ -120,7 +120,9 @@ def message_in(votable: bytes) -> str:
 
 @pytest.mark.parametrize("how", ["get", "post", "multipart", "both"])
 def test_the_answer_is_the_result_and_the_job_is_as_any_other(sync: str, how: str) -> None:
-    form = {"TEXT": "a<b>é\r\n", "RUNID": "mine", "EXECUTIONDURATION": "7", "PHASE": "RUN"}
+    form = {"TEXT": "a<b>é\r\n", "RUNID": "mine", "EXECUTIONDURATION": "7"}
+    if how == "post":
+        form["PHASE"] = "RUN"
     match how:
         case "get":
             answer = requests.get(sync, params=form, timeout=60)

@@ -98,7 +98,7 @@ class Command(Capability):
                 return f"the service {self.name} is not complete here: {remedy}"
         return None
 
-    def made(self) -> str | None:
+    def main_media_type(self) -> str | None:
         """Return the media type of the main result, or None while nobody can know it."""
         main = [rule.media_type for rule in self.rules if rule.id == MAIN]
         return main[0] if main else "text/plain"  # what it prints
@@ -107,7 +107,7 @@ class Command(Capability):
         self, unknown: tuple[str, ...], parameters: Sequence[Parameter]
     ) -> tuple[str, ...]:
         """Return the unknown names but RESPONSEFORMAT, if it asks for what is made anyway."""
-        made = self.made()
+        made = self.main_media_type()
         if made is None or RESPONSEFORMAT not in {name.upper() for name in unknown}:
             return unknown
         check_format([p.value for p in parameters if p.name.upper() == RESPONSEFORMAT], made)

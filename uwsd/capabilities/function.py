@@ -59,9 +59,8 @@ class Function(Command):
         task = super().task(job, workspace)
         return replace(task, files={**task.files, WORKER.name: self._worker})
 
-    def made(self) -> None:
-        """Return None: what the function returns decides."""
-        return
+    def main_media_type(self) -> None:
+        """Return None: the function decides, when it returns."""
 
     def results(self, outputs: Mapping[str, int]) -> Sequence[Result]:
         """Return what the function returned: the files ``returned/ID/NAME``, the main one first."""

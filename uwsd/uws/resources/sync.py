@@ -14,7 +14,7 @@ from uwsd.uws.errors import NotFound, Unavailable
 from uwsd.uws.job import ErrorType, Job
 from uwsd.uws.phase import Phase
 from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, uws
-from uwsd.uws.resources.body import read_form
+from uwsd.uws.resources.body import close_spooled, read_form
 from uwsd.uws.resources.error import tell
 from uwsd.uws.resources.files import whole
 
@@ -25,7 +25,9 @@ def run_job() -> Response:
     if request.method == "HEAD":  # flask adds it to GET, and it must not run anything
         raise MethodNotAllowed(["GET", "POST", "OPTIONS"])
     form = read_form(job_lists().limits, jobs().joblist.limits.max_upload)
-    job = _end_of(jobs().create(form, start=True))
+    job = jobs().create(form, start=True)
+    close_spooled()  # the job has its files; they must not take room twice while it runs
+    job = _end_of(job)
     return _result(job) if job.phase is Phase.COMPLETED else _failure(job)
 
 

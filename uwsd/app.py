@@ -123,7 +123,7 @@ def _add_manners(app: Flask) -> None:
     def refuse(error: UwsError) -> Response:
         answer = _plain(str(error), error.status)
         if isinstance(error, Unavailable):
-            answer.headers["Retry-After"] = "5"
+            answer.headers["Retry-After"] = str(error.retry_after)
         return answer
 
     @app.errorhandler(HTTPException)
@@ -138,9 +138,7 @@ def _add_manners(app: Flask) -> None:
     def broken(error: Exception) -> Response:
         _log.exception("%s %s", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
-            answer = _plain("the database cannot be used now; try again", 503)
-            answer.headers["Retry-After"] = "5"
-            return answer
+            return refuse(Unavailable("the database cannot be used now; try again"))
         return _plain("something broke here; the log of the server tells what", 500)
 
     @app.after_request

@@ -73,6 +73,7 @@ def _between(earliest: datetime, at: datetime, latest: datetime) -> datetime:
 
 def _error(report: Report) -> ErrorSummary | None:
     if report.state in (State.FAILED, State.EXCEEDED, State.LOST):
-        kind = ErrorType.TRANSIENT if report.transient else ErrorType.FATAL
+        may_help = report.transient or report.state is State.LOST
+        kind = ErrorType.TRANSIENT if may_help else ErrorType.FATAL
         return ErrorSummary(message=report.message or "the job failed", type=kind)
     return None

@@ -20,15 +20,12 @@ from uwsd.reports import progressed, told
 from uwsd.uws import times
 from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
 from uwsd.uws.feed import FeedBroken, Listener
-from uwsd.uws.job import ErrorSummary, Job, Result
+from uwsd.uws.job import LOGS, ErrorSummary, Job, Result
 from uwsd.uws.phase import Event
 from uwsd.uws.rows import Execution, Want
 from uwsd.uws.store import JobStore
 from uwsd.uws.workspace import Workspaces
 from uwsd.watch import PACE, Watch
-
-LOGS = ("stdout", "stderr")
-"""What every job writes while it runs; each is a result of its own."""
 
 _LOG_TYPE = "text/plain; charset=utf-8"
 _STRAY_AGE = 3600.0

@@ -12,11 +12,12 @@ from pathlib import Path
 from uwsd.backends.base import PROGRESS, Task, TaskRefused
 from uwsd.capabilities.argv import Argument, CommandLine
 from uwsd.capabilities.base import Capability
+from uwsd.capabilities.formats import RESPONSEFORMAT, check_format
 from uwsd.capabilities.inputs import Inputs
 from uwsd.capabilities.results import pick
 from uwsd.capabilities.settings import ServiceSettings, variable
 from uwsd.uws.errors import BadRequest
-from uwsd.uws.job import Job, Parameter, Result
+from uwsd.uws.job import MAIN, Job, Parameter, Result
 
 PARAMETERS = "parameters.json"
 """The typed values by declared name, in the job's workspace. A file is its path."""
@@ -54,7 +55,7 @@ class Command(Capability):
         inputs.fetches(self._settings.fetch, self.limits.max_upload)
         nowhere = Path()
         self._command.bind(self._known(nowhere, ""), inputs.texts(nowhere))
-        return inputs.unknown
+        return self._without_format(inputs.unknown, parameters)
 
     def missing(self, job: Job) -> tuple[str, ...]:
         """Return the names of the required parameters that have no value."""
@@ -97,6 +98,21 @@ class Command(Capability):
                 remedy = self._settings.hint or f"{text} is missing"
                 return f"the service {self.name} is not complete here: {remedy}"
         return None
+
+    def main_media_type(self) -> str | None:
+        """Return the media type of the main result, or None while nobody can know it."""
+        main = [rule.media_type for rule in self.rules if rule.id == MAIN]
+        return main[0] if main else "text/plain"  # what it prints
+
+    def _without_format(
+        self, unknown: tuple[str, ...], parameters: Sequence[Parameter]
+    ) -> tuple[str, ...]:
+        """Return the unknown names but RESPONSEFORMAT, if it asks for what is made anyway."""
+        made = self.main_media_type()
+        if made is None or RESPONSEFORMAT not in {name.upper() for name in unknown}:
+            return unknown
+        check_format([p.value for p in parameters if p.name.upper() == RESPONSEFORMAT], made)
+        return tuple(name for name in unknown if name.upper() != RESPONSEFORMAT)
 
     def _require_ready(self) -> None:
         if why := self.unready():

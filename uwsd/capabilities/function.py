@@ -19,9 +19,9 @@ from uwsd.capabilities.argv import Argument
 from uwsd.capabilities.command import PLAIN_ENVIRONMENT, Command, places
 from uwsd.capabilities.declarations import ParameterSettings, Table
 from uwsd.capabilities.examples import refusals
-from uwsd.capabilities.results import IDENTIFIER, MAIN, RESERVED, media_type, output
+from uwsd.capabilities.results import IDENTIFIER, RESERVED, media_type, output
 from uwsd.capabilities.settings import ServiceSettings
-from uwsd.uws.job import Job, Result
+from uwsd.uws.job import MAIN, Job, Result
 
 WORKER = Path(__file__).parents[1] / "worker" / "function.py"
 """The program that describes a function and calls it."""
@@ -61,6 +61,9 @@ class Function(Command):
         """Return what to run, the worker with it; see `Command.task`."""
         task = super().task(job, workspace)
         return replace(task, files={**task.files, WORKER.name: self._worker})
+
+    def main_media_type(self) -> None:
+        """Return None: the function decides, when it returns."""
 
     def results(self, outputs: Mapping[str, int]) -> Sequence[Result]:
         """Return what the function returned: the files ``returned/ID/NAME``, the main one first."""

@@ -11,13 +11,10 @@ from mimetypes import MimeTypes
 from pathlib import PurePosixPath
 
 from uwsd.capabilities.base import MissingResult, ResultRule
-from uwsd.uws.job import Result
+from uwsd.uws.job import LOGS, MAIN, Result
 from uwsd.uws.xmltext import fits_xml
 
-MAIN = "result"
-"""The id of the main result: clients look for ``results/result`` (DALI 1.2 section 5.1)."""
-
-RESERVED = frozenset({"stdout", "stderr"})
+RESERVED = frozenset(LOGS)
 """Ids that belong to the logs."""
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

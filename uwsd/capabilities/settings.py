@@ -20,7 +20,8 @@ from uwsd.capabilities.declarations import (
     Table,
 )
 from uwsd.capabilities.parameters import InputParam
-from uwsd.capabilities.results import IDENTIFIER, MAIN, RESERVED
+from uwsd.capabilities.results import IDENTIFIER, RESERVED
+from uwsd.uws.job import MAIN
 
 CONTROLS = frozenset(
     {"PHASE", "RUNID", "ACTION", "WAIT", "UPLOAD"}

@@ -112,5 +112,5 @@ def _logs(job: RemoteJob) -> Iterator[RemoteResult]:
 
 
 def _error(web: Web, job: RemoteJob, summary: str) -> bytes:
-    answer = web.get(f"{job.url}/error", but=(404,))
+    answer = web.get(f"{job.url}/error", accept="text/plain, */*;q=0.1", but=(404,))
     return answer.content if answer.ok else f"{summary}\n".encode()

@@ -45,10 +45,22 @@ class Web:
         self._has_answered = False
 
     def get(
-        self, url: str, params: Pairs = (), *, patience: float = PATIENCE, but: tuple[int, ...] = ()
+        self,
+        url: str,
+        params: Pairs = (),
+        *,
+        accept: str = "*/*",
+        patience: float = PATIENCE,
+        but: tuple[int, ...] = (),
     ) -> Response:
         """Read ``url``, through redirects. A refusal raises, unless its status is in ``but``."""
-        send = partial(self._session.get, url, params=list(params), timeout=_TIMEOUT)
+        send = partial(
+            self._session.get,
+            url,
+            params=list(params),
+            headers={"Accept": accept},
+            timeout=_TIMEOUT,
+        )
         return _checked(self._ask(send, url, patience), but)
 
     def post(self, url: str, data: Pairs, files: Files = ()) -> Response:

@@ -23,7 +23,7 @@ from flask import (
 from uwsd.auth.identity import authentication
 from uwsd.capabilities.base import Capability
 from uwsd.uws.errors import NotFound, Unauthorized
-from uwsd.uws.job import Job
+from uwsd.uws.job import LOGS, Job
 from uwsd.uws.phase import Phase
 from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, uws
 from uwsd.uws.resources.body import read_query
@@ -54,7 +54,10 @@ def service_page(service: str) -> Response:
     capability = _capabilities().get(service)
     if capability is None:
         raise NotFound(f"there is no service {service} here")
-    return _page("service.html", service=capability, list_url=f"{_base_url()}/{service}/async")
+    url = f"{_base_url()}/{service}"
+    return _page(
+        "service.html", service=capability, list_url=f"{url}/async", sync_url=f"{url}/sync"
+    )
 
 
 @pages.get("/login")
@@ -117,22 +120,15 @@ def _job_page(job_id: str) -> Response:
         job=job,
         url=job_url(job_id),
         list_url=list_url(),
-        logs={name: _tail(job, name) for name in ("stdout", "stderr")},
+        logs={name: _tail(job, name) for name in LOGS},
         may_run=job.phase in (Phase.PENDING, Phase.HELD),
     )
 
 
 def _tail(job: Job, result_id: str) -> str:
-    """Return the end of a log, as text that cannot be markup and moves no cursor."""
+    """Return the end of a log."""
     result = job.result(result_id)
-    if result is None:
-        return ""
-    try:
-        with job_lists().workspaces.open(job.id, result.path) as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
-            return file.read(_TAIL).decode("utf-8", "replace")
-    except NotFound:
-        return ""
+    return "" if result is None else job_lists().workspaces.tail(job.id, result.path, _TAIL)
 
 
 def _capabilities() -> Mapping[str, Capability]:

@@ -51,3 +51,4 @@ class Unavailable(UwsError):
     """It cannot be done at this moment, through no fault of the client's."""
 
     status = 503
+    retry_after = 5  #: seconds

@@ -7,6 +7,12 @@ from typing import Self
 
 from uwsd.uws.phase import Event, Phase, after
 
+MAIN = "result"
+"""The id of the main result: clients look for ``results/result`` (DALI 1.2 section 5.1)."""
+
+LOGS = ("stdout", "stderr")
+"""What every job writes while it runs; each is a result of its own."""
+
 
 class Source(StrEnum):
     """Where the content of a parameter is."""

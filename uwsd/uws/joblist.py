@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from uwsd.uws.job import Job, Parameter
+from uwsd.uws.job import LOGS, MAIN, Job, Parameter, Result
 
 MAX_DURATION = 2**31 - 1
 """The largest executionDuration that the schema's xs:int holds."""
@@ -67,3 +67,11 @@ class JobList(ABC):
     @abstractmethod
     def takes_file(self, name: str) -> bool:
         """Whether the parameter of that name, in any case, may be a file."""
+
+    def main_result(self, job: Job) -> Result | None:
+        """Return the result that answers a synchronous request (DALI 1.2 section 2.2), if any.
+
+        The one that is called ``result``; else the first that is no log; else what was printed.
+        """
+        own = (result for result in job.results if result.id not in LOGS)
+        return job.result(MAIN) or next(own, None) or job.result("stdout")

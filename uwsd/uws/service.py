@@ -4,7 +4,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,9 +17,9 @@ from uwsd.uws.access import (
     allow_fetch,
     sees_jobs,
 )
-from uwsd.uws.errors import BadRequest, Forbidden, NotFound, WrongPhase
+from uwsd.uws.errors import BadRequest, Forbidden, NotFound, Unavailable, WrongPhase
 from uwsd.uws.form import CONTROLS, Form
-from uwsd.uws.job import Job, JobRef, Source
+from uwsd.uws.job import ErrorSummary, ErrorType, Job, JobRef, Source
 from uwsd.uws.joblist import JobList
 from uwsd.uws.listing import Filters
 from uwsd.uws.parameters import Inputs, about, merged
@@ -33,6 +33,8 @@ from uwsd.uws.xmltext import fits_xml
 _MAX_RUN_ID = 64
 _SHORT_WAIT = 30
 """Seconds up to which a WAIT lasts exactly as long as asked."""
+_LOOK = 1.0
+"""Seconds between two looks whether the client of a synchronous job is still there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +50,10 @@ class JobService:
     max_wait: int = 55  #: seconds after which a longer WAIT is answered all the same
     clock: Callable[[], datetime] = times.now
 
-    def create(self, form: Form) -> Job:
-        """Make a job, and start it at once with ``PHASE=RUN`` (2.2.3.1)."""
+    def create(self, form: Form, *, start: bool = False) -> Job:
+        """Make a job, and start it at once with ``start`` or ``PHASE=RUN`` (2.2.3.1)."""
         self.require_creation()
-        start = _wants_start(form)
+        start = _wants_start(form) or start
         if form.all("ACTION"):  # a client that POSTs again after the 303 of a deletion
             raise BadRequest("ACTION is for a job; POST it to the job's URL")
         job = self._new(form)
@@ -92,6 +94,22 @@ class JobService:
             change.wait(self._patience(seconds))
         return self.stamp(job_id)
 
+    def see_through(self, job_id: str, has_gone: Callable[[], bool]) -> Job:
+        """Return the job when it is over, and abort it when its client has gone (DALI 1.2, 2.2).
+
+        No WAIT's limit counts here; the job's own duration does. Raises `Unavailable` when
+        this process is about to end: then the job goes on.
+        """
+        while True:
+            with self.waiting.subscribe(job_id) as change:
+                if self.stamp(job_id).phase.is_over:
+                    return self.get(job_id)
+                if self.waiting.is_closed:
+                    raise Unavailable("this server stops")
+                while not change.wait(_LOOK):
+                    if has_gone():
+                        self._give_up(job_id)
+
     def run(self, job_id: str) -> Job:
         """Commit the job for execution: ``PHASE=RUN`` (2.2.3.5)."""
 
@@ -102,11 +120,13 @@ class JobService:
 
         return self._change(job_id, start, want=Want.RUN)
 
-    def abort(self, job_id: str) -> Job:
+    def abort(self, job_id: str, error: ErrorSummary | None = None) -> Job:
         """Stop the job and keep what it has made: ``PHASE=ABORT`` (2.2.3.6)."""
-        return self._change(
-            job_id, lambda job: job.on(Event.ABORT, at=self.clock()), want=Want.STOP
-        )
+
+        def stop(job: Job) -> Job:
+            return replace(job.on(Event.ABORT, at=self.clock()), error=error)
+
+        return self._change(job_id, stop, want=Want.STOP)
 
     def destroy(self, job_id: str) -> None:
         """Stop the job and forget it, with all it has made (2.2.3.2)."""
@@ -156,6 +176,11 @@ class JobService:
         if self._require_pending(self.get(job_id)).parameter(name) is None:
             raise NotFound(f"the job has no parameter {name}; POST it to /parameters")
         return self.set_parameters(job_id, form)
+
+    def _give_up(self, job_id: str) -> None:
+        why = "it was aborted because the client of the synchronous request went away"
+        with suppress(WrongPhase):  # it has just ended
+            self.abort(job_id, ErrorSummary(message=why, type=ErrorType.TRANSIENT))
 
     def _new(self, form: Form) -> Job:
         at = self.clock()

@@ -63,6 +63,11 @@ class Waiting:
         for job_id in list(self._waiters):
             self._wake(job_id)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody will be woken any more."""
+        return self._closed
+
     def close(self) -> None:
         """Wake everybody and stop watching."""
         self._closed = True

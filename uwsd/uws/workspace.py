@@ -69,6 +69,15 @@ class Workspaces:
         except NotFound:
             return None
 
+    def tail(self, job_id: str, path: str, most: int) -> str:
+        """Return the last ``most`` bytes of a file as text, or nothing when there is none."""
+        try:
+            with self.open(job_id, path) as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+                return file.read(most).decode(errors="replace")
+        except NotFound:
+            return ""
+
     def remove(self, job_id: str) -> None:
         """Remove all files of a job. Removing twice is harmless."""
         shutil.rmtree(self.path(job_id), ignore_errors=True)

@@ -1,4 +1,7 @@
-"""The resources of a job list, one module a row of the table in UWS 1.1 section 2.2.1."""
+"""The resources of a job list, one module a row of the table in UWS 1.1 section 2.2.1.
+
+`sync` is the door of DALI 1.2 section 2.2 to the same jobs.
+"""
 
 from uwsd.uws.resources import (
     destruction,
@@ -11,6 +14,7 @@ from uwsd.uws.resources import (
     phase,
     quote,
     results,
+    sync,
 )
 from uwsd.uws.resources.blueprint import uws
 
@@ -25,5 +29,6 @@ __all__ = [
     "phase",
     "quote",
     "results",
+    "sync",
     "uws",
 ]

@@ -74,7 +74,7 @@ _BELOW_A_JOB = re.compile(
     rf"/(?P<service>[^/]+)/async/(?P<job_id>{JobIdConverter.regex})(?:/.*)?", re.DOTALL
 )
 
-uws = Blueprint("uws", __name__, url_prefix="/<service>/async")
+uws = Blueprint("uws", __name__, url_prefix="/<service>")
 
 
 @uws.url_value_preprocessor

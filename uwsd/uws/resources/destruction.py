@@ -11,14 +11,14 @@ from uwsd.uws.resources.body import read_form
 from uwsd.uws.times import to_text
 
 
-@uws.get("/<job_id:job_id>/destruction")
+@uws.get("/async/<job_id:job_id>/destruction")
 def get_destruction(job_id: str) -> Response:
     """Answer with the instant, or with nothing when there is none."""
     at = jobs().get(job_id).destruction
     return text("" if at is None else to_text(at))
 
 
-@uws.post("/<job_id:job_id>/destruction")
+@uws.post("/async/<job_id:job_id>/destruction")
 def post_destruction(job_id: str) -> Response:
     """Set ``DESTRUCTION``, as far as the service's limits go."""
     asked = read_form(job_lists().limits).only("DESTRUCTION")

@@ -10,13 +10,13 @@ from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, see, text, uw
 from uwsd.uws.resources.body import read_form
 
 
-@uws.get("/<job_id:job_id>/executionduration")
+@uws.get("/async/<job_id:job_id>/executionduration")
 def get_execution_duration(job_id: str) -> Response:
     """Answer with whole seconds; 0 is unlimited."""
     return text(str(jobs().get(job_id).duration))
 
 
-@uws.post("/<job_id:job_id>/executionduration")
+@uws.post("/async/<job_id:job_id>/executionduration")
 def post_execution_duration(job_id: str) -> Response:
     """Set ``EXECUTIONDURATION``, as far as the service's limits go."""
     asked = read_form(job_lists().limits).only("EXECUTIONDURATION")

@@ -28,21 +28,27 @@ _INLINE = frozenset(
 
 def send(job_id: str, path: str, media_type: str, name: str) -> Response:
     """Send a file of the job's workspace, or the part of it that a Range asks for."""
+    answer = whole(job_id, path, media_type, name)
+    size = answer.content_length or 0
+    answer.make_conditional(_conditions(size), accept_ranges=True, complete_length=size)
+    return answer
+
+
+def whole(job_id: str, path: str, media_type: str, name: str) -> Response:
+    """Send all of a file of the job's workspace."""
     file = job_lists().workspaces.open(job_id, path)
     status = os.fstat(file.fileno())
-    size = status.st_size
     body = wrap_file(request.environ, file)
     answer = Response(body, content_type=media_type, direct_passthrough=True)
     answer.call_on_close(file.close)
-    answer.content_length = size
+    answer.content_length = status.st_size
     answer.last_modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    answer.set_etag(f"{status.st_mtime_ns:x}-{size:x}")
+    answer.set_etag(f"{status.st_mtime_ns:x}-{status.st_size:x}")
     shown = media_type.partition(";")[0].strip().lower() in _INLINE
     answer.headers.set(
         "Content-Disposition", "inline" if shown else "attachment", filename=_filename(name)
     )
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    answer.make_conditional(_conditions(size), accept_ranges=True, complete_length=size)
     return answer
 
 

@@ -23,7 +23,7 @@ from uwsd.uws.resources.joblist import phase_named
 from uwsd.uws.resources.phase import carry_out
 
 
-@uws.get("/<job_id:job_id>")
+@uws.get("/async/<job_id:job_id>")
 def get_job(job_id: str) -> Response:
     """Return the job; with ``WAIT`` when it has changed, or time is up."""
     query = read_query(job_lists().limits)
@@ -34,14 +34,14 @@ def get_job(job_id: str) -> Response:
     return xml(job_lists().document(jobs(), job_id, known, job_url(job_id)))
 
 
-@uws.delete("/<job_id:job_id>")
+@uws.delete("/async/<job_id:job_id>")
 def delete_job(job_id: str) -> Response:
     """Stop the job and forget it."""
     jobs().destroy(job_id)
     return see(list_url())
 
 
-@uws.post("/<job_id:job_id>")
+@uws.post("/async/<job_id:job_id>")
 def post_job(job_id: str) -> Response:
     """Carry out ``ACTION=DELETE``; ``PHASE`` too, as old clients send it here.
 

@@ -14,14 +14,14 @@ from uwsd.uws.resources.body import read_form, read_query
 from uwsd.uws.times import parse
 
 
-@uws.get("")
+@uws.get("/async")
 def get_jobs() -> Response:
     """List the caller's jobs, newest first, through PHASE, AFTER and LAST."""
     filters = filters_in(read_query(job_lists().limits))
     return xml(jobs_document(jobs().find(filters), list_url()))
 
 
-@uws.post("")
+@uws.post("/async")
 def create_job() -> Response:
     """Make a job; with ``PHASE=RUN`` it starts at once."""
     form = read_form(job_lists().limits, jobs().joblist.limits.max_upload)

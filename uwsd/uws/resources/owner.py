@@ -5,7 +5,7 @@ from flask import Response
 from uwsd.uws.resources.blueprint import stamp, text, uws
 
 
-@uws.get("/<job_id:job_id>/owner")
+@uws.get("/async/<job_id:job_id>/owner")
 def get_owner(job_id: str) -> Response:
     """Answer with the owner's name, or with nothing for an anonymous job."""
     return text(stamp(job_id).owner or "")

@@ -10,13 +10,13 @@ from uwsd.uws.resources.body import read_form, read_value
 from uwsd.uws.resources.files import send
 
 
-@uws.get("/<job_id:job_id>/parameters")
+@uws.get("/async/<job_id:job_id>/parameters")
 def get_parameters(job_id: str) -> Response:
     """List the parameters."""
     return xml(parameters_document(jobs().get(job_id), job_url(job_id)))
 
 
-@uws.post("/<job_id:job_id>/parameters")
+@uws.post("/async/<job_id:job_id>/parameters")
 def post_parameters(job_id: str) -> Response:
     """Add or replace parameters, while the job is PENDING (DALI 1.2 section 2.1)."""
     form = read_form(job_lists().limits, jobs().joblist.limits.max_upload)
@@ -24,7 +24,7 @@ def post_parameters(job_id: str) -> Response:
     return see(job_url(job_id))
 
 
-@uws.get("/<job_id:job_id>/parameters/<path:name>")
+@uws.get("/async/<job_id:job_id>/parameters/<path:name>")
 def get_parameter(job_id: str, name: str) -> Response:
     """Answer with the value: the text, the file as it was sent, or the URL of a remote one."""
     parameter = jobs().get(job_id).parameter(name)
@@ -35,7 +35,7 @@ def get_parameter(job_id: str, name: str) -> Response:
     return text(parameter.value)
 
 
-@uws.put("/<job_id:job_id>/parameters/<path:name>")
+@uws.put("/async/<job_id:job_id>/parameters/<path:name>")
 def put_parameter(job_id: str, name: str) -> Response:
     """Replace the value of a parameter, while the job is PENDING."""
     joblist = jobs().joblist

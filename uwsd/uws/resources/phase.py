@@ -10,13 +10,13 @@ from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, see, stamp, t
 from uwsd.uws.resources.body import read_form
 
 
-@uws.get("/<job_id:job_id>/phase")
+@uws.get("/async/<job_id:job_id>/phase")
 def get_phase(job_id: str) -> Response:
     """Answer with one of the ten fixed strings."""
     return text(stamp(job_id).phase)
 
 
-@uws.post("/<job_id:job_id>/phase")
+@uws.post("/async/<job_id:job_id>/phase")
 def post_phase(job_id: str) -> Response:
     """Carry out ``PHASE=RUN`` or ``PHASE=ABORT``."""
     carry_out(job_id, read_form(job_lists().limits).only("PHASE"))

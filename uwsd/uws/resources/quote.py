@@ -6,7 +6,7 @@ from uwsd.uws.resources.blueprint import jobs, text, uws
 from uwsd.uws.times import to_text
 
 
-@uws.get("/<job_id:job_id>/quote")
+@uws.get("/async/<job_id:job_id>/quote")
 def get_quote(job_id: str) -> Response:
     """Answer with the instant, or with nothing when nobody knows."""
     at = jobs().get(job_id).quote

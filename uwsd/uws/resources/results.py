@@ -8,13 +8,13 @@ from uwsd.uws.resources.blueprint import job_url, jobs, uws, xml
 from uwsd.uws.resources.files import send
 
 
-@uws.get("/<job_id:job_id>/results")
+@uws.get("/async/<job_id:job_id>/results")
 def get_results(job_id: str) -> Response:
     """List the results; an empty list before there are any."""
     return xml(results_document(jobs().get(job_id), job_url(job_id)))
 
 
-@uws.get("/<job_id:job_id>/results/<path:result_id>")
+@uws.get("/async/<job_id:job_id>/results/<path:result_id>")
 def get_result(job_id: str, result_id: str) -> Response:
     """Send one result (DALI 1.2 section 5.1)."""
     job = jobs().get(job_id)

@@ -1,4 +1,4 @@
-"""What the site remembers of itself, and the records of its registry."""
+"""The records of the registry."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,12 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make both tables."""
-    op.create_table(
-        "state",
-        sa.Column("name", sa.String(32), primary_key=True),
-        sa.Column("value", sa.JSON, nullable=False),
-    )
+    """Make the table."""
     op.create_table(
         "record",
         sa.Column("identifier", sa.Text, primary_key=True),
@@ -27,6 +22,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove both."""
-    for table in ("record", "state"):
-        op.drop_table(table)
+    """Remove it."""
+    op.drop_table("record")

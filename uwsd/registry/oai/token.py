@@ -1,6 +1,6 @@
 """Resumption tokens: where a list goes on, signed, so that nothing need be remembered.
 
-A token is valid for ever and after a restart: the key is kept in the database. It holds
+A token is valid for ever, after a restart too: the key is kept in the data folder. It holds
 characters only that a URL holds as they are, since some harvesters paste it there.
 """
 
@@ -9,7 +9,11 @@ import binascii
 import hashlib
 import hmac
 import json
+import os
+import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Self
 
 from uwsd.registry.oai.arguments import Verb
@@ -45,6 +49,19 @@ class Continuation:
         if fields.pop("verb") != verb:
             raise BadResumptionToken(f"this token does not resume {verb}")
         return cls(**fields)
+
+
+def signing_key(path: Path) -> bytes:
+    """Return the key in the file ``path``, which is made when it is not there."""
+    with suppress(FileExistsError):
+        draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(32))
+        try:
+            os.link(draft, path)  # whole or not at all, and only if it is the first
+        finally:
+            draft.unlink()
+    return path.read_bytes()
 
 
 def _refusal() -> BadResumptionToken:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from uwsd.database import Database
-from uwsd.heartbeat import Heartbeat, HeartbeatFile
+from uwsd.heartbeat import HeartbeatFile
 from uwsd.uws import times
 
 _PATIENCE = 2.0
@@ -27,10 +27,11 @@ Look = Callable[[], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """How the site is: nothing in ``troubles`` is good news."""
+    """How the site is. What is here goes to everybody: no paths, no words of an engine."""
 
-    troubles: tuple[str, ...] = ()
-    since: datetime | None = None  #: when it became able to work
+    troubles: tuple[str, ...] = ()  #: each keeps every job from being run
+    backends: frozenset[str] = frozenset()  #: the backends that cannot work now
+    since: datetime | None = None  #: when the supervisor began its work
 
 
 class Health:
@@ -74,9 +75,10 @@ class Health:
         give_up = time.monotonic() + _PATIENCE
         found = [probe.trouble(give_up) for probe in self._probes]
         troubles = [trouble for trouble in found if trouble is not None]
-        troubles += self._supervisor(heartbeat)
-        since = None if troubles or heartbeat is None else heartbeat.since
-        return Condition(troubles=tuple(troubles), since=since)
+        if heartbeat is None or self._clock() - heartbeat.at > self._silence:
+            return Condition(troubles=(*troubles, "no supervisor is at work"))
+        broken = frozenset(n for n, trouble in heartbeat.backends.items() if trouble is not None)
+        return Condition(troubles=tuple(troubles), backends=broken, since=heartbeat.since)
 
     def _look_at_database(self) -> None:
         self._database.ping()
@@ -85,15 +87,6 @@ class Health:
         self._workspaces.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=self._workspaces) as file:
             file.write(b"x")
-
-    def _supervisor(self, heartbeat: Heartbeat | None) -> list[str]:
-        if heartbeat is None or self._clock() - heartbeat.at > self._silence:
-            return ["no supervisor is at work; jobs wait"]
-        return [
-            f"backend {name}: {trouble}"
-            for name, trouble in heartbeat.backends.items()
-            if trouble is not None
-        ]
 
 
 class _Probe:

@@ -77,6 +77,27 @@ class Rights:
     uri: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What has to be known of a finished record."""
+
+    tag: str
+    is_resource: bool
+    identifier: str
+    status: str
+
+
+def head_of(document: bytes) -> Head:
+    """Return what a document says of itself; raise `uwsd.schemas.DocumentError` if it is no XML."""
+    root = parse(document).getroot()
+    return Head(
+        tag=str(root.tag),
+        is_resource=root.tag == f"{{{RI}}}Resource",
+        identifier=(root.findtext("identifier") or "").strip(),
+        status=root.get("status", ""),
+    )
+
+
 def organisation(resource: Resource) -> bytes:
     """Write who runs the site."""
     return _written(_resource(resource))

@@ -19,6 +19,8 @@ from uwsd.config.problems import problems_of
 from uwsd.config.source import read
 
 FILE = "site.toml"
+TEMPLATE = Path(__file__).parents[1] / "bundled" / FILE
+"""What a new site begins with."""
 
 _AUTHORITY = re.compile(r"[a-z0-9][a-z0-9\-_.!~*'()=]{2,}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@]+@([^\s@.]+\.)+[^\s@.]+")

@@ -1,4 +1,4 @@
-"""Is the site where the rest of the world can reach it, and called by a name of its own?"""
+"""Whether the site is where the rest of the world can reach it, under names of its own."""
 
 import ipaddress
 import socket

@@ -8,7 +8,7 @@ from tests.registry.conftest import Site
 from uwsd.registry.oai.documents import OAI, RI, XSI
 from uwsd.schemas import validate
 
-O = {"o": OAI, "ri": RI}
+NS = {"o": OAI, "ri": RI}
 PLATFORM = "ivo://org.example.uwsd/platform"
 LIST = "metadataPrefix=ivo_vor"
 
@@ -117,14 +117,14 @@ def read(answer: requests.Response) -> etree._Element:
 
 
 def codes(root: etree._Element) -> list[str | None]:
-    return [error.get("code") for error in root.iterfind("o:error", O)]
+    return [error.get("code") for error in root.iterfind("o:error", NS)]
 
 
 @pytest.mark.parametrize(("query", "code"), ERRORS)
 def test_a_mistake_is_told_by_its_code(site: Site, query: str, code: str) -> None:
     root = read(site.ask(query))
     assert codes(root) == [code]
-    request = root.find("o:request", O)
+    request = root.find("o:request", NS)
     assert request is not None
     assert request.text == f"{site.url}/oai"
     assert bool(request.attrib) is (code not in ("badVerb", "badArgument"))
@@ -157,7 +157,7 @@ def test_get_and_post_are_the_same(site: Site) -> None:
     for root in (posted, got):
         root[0].text = ""  # responseDate
     assert etree.tostring(posted) == etree.tostring(got)
-    assert posted.find("o:request", O).attrib == arguments  # type: ignore[union-attr]
+    assert posted.find("o:request", NS).attrib == arguments  # type: ignore[union-attr]
     both = requests.post(f"{site.url}/oai?verb=Identify", arguments, timeout=60)
     assert codes(read(both)) == ["badArgument"]
 
@@ -171,9 +171,9 @@ def test_identify_holds_the_record_of_the_registry(site: Site) -> None:
     assert said["granularity"] == "YYYY-MM-DDThh:mm:ssZ"
     assert said["adminEmail"] == "operators@example.org"
     assert len(said["earliestDatestamp"] or "") == 20
-    (described,) = root.iterfind("o:Identify/o:description/ri:Resource", O)
+    (described,) = root.iterfind("o:Identify/o:description/ri:Resource", NS)
     listed = read(site.ask(f"verb=GetRecord&{LIST}&identifier=ivo://org.example.uwsd/registry"))
-    (record,) = listed.iterfind(".//ri:Resource", O)
+    (record,) = listed.iterfind(".//ri:Resource", NS)
     assert etree.tostring(described, with_tail=False) == etree.tostring(record, with_tail=False)
     assert described.get(f"{{{XSI}}}type") == "vg:Registry"
 
@@ -184,21 +184,21 @@ def test_every_record_is_there_in_both_formats(site: Site) -> None:
     headers = read(site.ask(f"verb=ListIdentifiers&{LIST}"))
 
     def identifiers(root: etree._Element) -> list[str]:
-        return [str(e.text) for e in root.iterfind(".//o:header/o:identifier", O)]
+        return [str(e.text) for e in root.iterfind(".//o:header/o:identifier", NS)]
 
     assert identifiers(full) == identifiers(core) == identifiers(headers)
     keys = {name.removeprefix("ivo://org.example.uwsd").strip("/") for name in identifiers(full)}
     assert keys == {"", "registry", "organisation", "std/execute-this", "platform", "demo", "sed"}
-    for record in full.iterfind(".//o:record", O):
-        header = record.findtext("o:header/o:identifier", namespaces=O)
-        assert header == record.findtext("o:metadata/ri:Resource/identifier", namespaces=O)
-        assert record.findtext("o:header/o:setSpec", namespaces=O) == "ivo_managed"
-    assert full.find(".//o:resumptionToken", O) is None
+    for record in full.iterfind(".//o:record", NS):
+        header = record.findtext("o:header/o:identifier", namespaces=NS)
+        assert header == record.findtext("o:metadata/ri:Resource/identifier", namespaces=NS)
+        assert record.findtext("o:header/o:setSpec", namespaces=NS) == "ivo_managed"
+    assert full.find(".//o:resumptionToken", NS) is None
 
 
 def test_identifiers_compare_in_any_case(site: Site) -> None:
     root = read(site.ask(f"verb=GetRecord&{LIST}&identifier=IVO://Org.Example.UWSD/Platform"))
-    assert root.findtext(".//o:header/o:identifier", namespaces=O) == PLATFORM
+    assert root.findtext(".//o:header/o:identifier", namespaces=NS) == PLATFORM
 
 
 def test_records_carry_their_own_declarations(site: Site) -> None:

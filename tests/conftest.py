@@ -1,11 +1,15 @@
 """What all tests may ask for."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.engines.postgresql import postgresql
+from tests.engines.postgresql import fresh_database, postgresql
 from tests.serving import Server
+from uwsd.database import Database
+from uwsd.migrations import migrate
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +32,17 @@ def postgresql_server() -> Iterator[str]:
     """The URL of a private PostgreSQL server."""
     with postgresql() as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of each kind, with today's schema."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            database = Database.in_file(tmp_path / "jobs.db")
+        else:
+            server = request.getfixturevalue("postgresql_server")
+            database = Database(stack.enter_context(fresh_database(server)))
+        stack.callback(database.close)
+        migrate(database)
+        yield database

@@ -103,9 +103,9 @@ def check(config: Path | None) -> None:
 @main.command()
 def options() -> None:
     """List every option of the configuration, as in docs/configuration.md."""
-    from uwsd.config.options import tables  # noqa: PLC0415
+    from uwsd.config.options import all_options, tables  # noqa: PLC0415
 
-    click.echo(tables())
+    click.echo(tables(all_options()))
 
 
 @main.group()

@@ -64,6 +64,11 @@ class Database:
         """What PostgreSQL's own library connects with; it may hold a password."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
+    def ping(self) -> None:
+        """Ask for nothing; raise one of `DATABASE_FAULTS` if there is no answer."""
+        with self.read() as connection:
+            connection.execute(select(1)).close()
+
     @contextmanager
     def alone(self, key: int, patience: Callable[[], None]) -> Iterator[Callable[[], None]]:
         """Wait until no other process is in here with the same ``key``; PostgreSQL only.

@@ -41,6 +41,7 @@ class Capability(JobList):
     standard_id: str
     title: str
     description: str
+    subjects: tuple[str, ...]  #: terms of the Unified Astronomy Thesaurus
     backend: str  #: the name of the backend in the configuration
     parameters: tuple[InputParam, ...]
     examples: tuple[Example, ...] = ()

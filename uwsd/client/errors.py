@@ -43,6 +43,12 @@ class NotUws(ClientError):
     exit_code = 5
 
 
+class NotARegistry(ClientError):
+    """What answers is not a registry, or breaks its word."""
+
+    exit_code = 5
+
+
 class Interrupted(ClientError):
     """The user stopped waiting (Ctrl-C); the job goes on."""
 

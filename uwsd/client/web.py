@@ -33,8 +33,14 @@ class Web:
     """A session with one service; credentials go to the host of ``home`` and to no other."""
 
     def __init__(
-        self, home: str, *, token: str | None = None, login: tuple[str, str] | None = None
+        self,
+        home: str,
+        *,
+        token: str | None = None,
+        login: tuple[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
+        self._timeout = _TIMEOUT if timeout is None else (timeout, timeout)
         self._session = requests.Session()
         # Sizes and ranges count the bytes of the thing itself, not of a compressed form.
         self._session.headers.update(
@@ -59,7 +65,7 @@ class Web:
             url,
             params=list(params),
             headers={"Accept": accept},
-            timeout=_TIMEOUT,
+            timeout=self._timeout,
         )
         return _checked(self._ask(send, url, patience), but)
 
@@ -71,13 +77,13 @@ class Web:
             list(data),
             files=list(files),
             allow_redirects=False,
-            timeout=_TIMEOUT,
+            timeout=self._timeout,
         )
         return _checked(self._ask(send, url, repeatable=False))
 
     def delete(self, url: str) -> None:
         """Delete ``url``; where the server sends its client next is of no interest."""
-        send = partial(self._session.delete, url, allow_redirects=False, timeout=_TIMEOUT)
+        send = partial(self._session.delete, url, allow_redirects=False, timeout=self._timeout)
         _checked(self._ask(send, url, repeatable=False))
 
     def chunks(self, url: str, start: int = 0, *, may_lack: bool = False) -> Iterator[bytes]:
@@ -102,7 +108,7 @@ class Web:
 
     def _from(self, url: str, position: int, nothing: tuple[int, ...]) -> Iterator[bytes]:
         headers = {"Range": f"bytes={position}-"} if position else {}
-        send = partial(self._session.get, url, headers=headers, stream=True, timeout=_TIMEOUT)
+        send = partial(self._session.get, url, headers=headers, stream=True, timeout=self._timeout)
         with _checked(self._ask(send, url), but=nothing) as answer:
             if answer.status_code in nothing:  # it has not grown
                 return

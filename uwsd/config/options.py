@@ -48,10 +48,15 @@ def all_options() -> Iterator[Option]:
     yield from _options(service, "services.NAME.")
 
 
-def tables() -> str:
-    """Return all options as Markdown, a table for each table of the configuration."""
+def options_of(model: type[BaseModel]) -> Iterator[Option]:
+    """Return the options of another file than ``uwsd.toml``, whose tables ``model`` describes."""
+    return _options(model, "")
+
+
+def tables(options: Iterable[Option]) -> str:
+    """Return options as Markdown, a table for each table of the file."""
     grouped: dict[str, list[Option]] = {}
-    for option in all_options():
+    for option in options:
         grouped.setdefault(option.name.rpartition(".")[0], []).append(option)
     return "\n\n".join(f"### `[{n}]`\n\n{_markdown(table)}" for n, table in grouped.items())
 

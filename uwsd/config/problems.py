@@ -1,13 +1,13 @@
 """What is wrong with a configuration: where, what, and how to mend it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from uwsd.config.options import all_options
+from uwsd.config.options import Option, all_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +36,31 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(names)}"
 
 
+Options = Callable[[], Iterable[Option]]
+
+
 def problems_of(
-    error: ValidationError, source: Origins, above: tuple[str, ...] = ()
+    error: ValidationError,
+    source: Origins,
+    above: tuple[str, ...] = (),
+    options: Options = all_options,
 ) -> list[Problem]:
-    """Return what pydantic found wrong in the table at ``above``, in our words."""
-    return [_problem(each, source, above) for each in error.errors(include_url=False)]
+    """Return what pydantic found wrong in the table at ``above``, in our words.
+
+    ``options`` gives what the file can hold, for suggestions.
+    """
+    return [_problem(each, source, above, options) for each in error.errors(include_url=False)]
 
 
-def _problem(error: Any, source: Origins, above: tuple[str, ...]) -> Problem:
+def _problem(error: Any, source: Origins, above: tuple[str, ...], options: Options) -> Problem:
     key = (*above, *error["loc"])
     name = ".".join(str(part) for part in key if part != "[key]")
     match error["type"]:
         case "extra_forbidden":
-            message, fix = f"there is no option {name}", closest(str(key[-1]), _known(key[:-1]))
+            message, fix = (
+                f"there is no option {name}",
+                closest(str(key[-1]), _known(key[:-1], options)),
+            )
         case "missing":
             message, fix = f"{name} is missing", ""
         case "value_error":
@@ -64,14 +76,14 @@ def _given(value: object, key: tuple[str | int, ...]) -> str:
     return "" if is_secret or isinstance(value, dict | list) else f", not {value!r}"
 
 
-def _known(key: tuple[str | int, ...]) -> list[str]:
+def _known(key: tuple[str | int, ...], options: Options) -> list[str]:
     """Return the names of the options in the table at ``key``."""
-    options = [option.name.split(".") for option in all_options()]
+    names = [option.name.split(".") for option in options()]
     depth = len(key)
     return sorted(
         {
             option[depth]
-            for option in options
+            for option in names
             if len(option) > depth
             and all(o in (str(k), "NAME", "ID") for o, k in zip(option, key, strict=False))
         }

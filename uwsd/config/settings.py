@@ -175,6 +175,19 @@ class AuthSettings(Table):
         return self
 
 
+class RegistrySettings(Table):
+    """What the Virtual Observatory is told of this site."""
+
+    folder: Path = Field(
+        default=Path("registry"),
+        description="The folder of site.toml and of finished records, relative to where uwsd is "
+        "started; without site.toml nothing is published.",
+    )
+    page_size: int = Field(
+        default=500, ge=1, le=10_000, description="How many records a harvester gets at a time."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendSettings:
     """One backend: its type, and the options of that type."""
@@ -192,6 +205,7 @@ class Settings(Table):
     supervisor: SupervisorSettings = SupervisorSettings()
     retention: RetentionSettings = RetentionSettings()
     auth: AuthSettings = AuthSettings()
+    registry: RegistrySettings = RegistrySettings()
     limits: LimitSettings = LimitSettings()
     services: Mapping[Annotated[str, Field(pattern=_NAME)], ServiceSettings] = {}
 
@@ -224,6 +238,17 @@ class Settings(Table):
     def folder(self) -> Path:
         """The data folder, absolute."""
         return self.data.folder.absolute()
+
+    @property
+    def registry_folder(self) -> Path:
+        """The folder of the registry's files, absolute."""
+        return self.registry.folder.absolute()
+
+    @property
+    def public_url(self) -> str:
+        """The URL that records hold: the configured one, or else where this machine listens."""
+        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
+        return self.server.base_url or f"http://{host}:{self.server.port}"
 
     @property
     def database_url(self) -> str:

@@ -38,6 +38,11 @@ def to_text(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def to_second(at: datetime) -> str:
+    """Write an instant as ``2026-11-24T03:58:00Z``, as registries do; the rest is cut off."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
 def parse(text: str) -> datetime:
     """Read an ISO 8601 instant in UTC, also in a reduced form; cut it to the millisecond.
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from lxml import etree
-from lxml.builder import E
+from lxml.builder import E, ElementMaker
 from lxml.etree import _Element
 
 from uwsd.capabilities.parameters import InputParam
+from uwsd.uws.times import to_second
 from uwsd.uws.xmltext import legible
 
+AVAILABILITY = "http://www.ivoa.net/xml/VOSIAvailability/v1.0"
 VOSI = "http://www.ivoa.net/xml/VOSICapabilities/v1.0"
 VORESOURCE = "http://www.ivoa.net/xml/VOResource/v1.0"
 VODATASERVICE = "http://www.ivoa.net/xml/VODataService/v1.1"
@@ -91,3 +94,26 @@ def _parameter(parameter: InputParam, *, std: str) -> _Element:
         kind.set("arraysize", parameter.arraysize)
     element.append(kind)
     return element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether something can be used now (VOSI 1.1 section 5)."""
+
+    available: bool
+    up_since: datetime | None = None
+    down_at: datetime | None = None
+    back_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+def availability_document(told: Availability) -> bytes:
+    """Write ``<vosi:availability>``; unlike those of capabilities its children are qualified."""
+    make = ElementMaker(namespace=AVAILABILITY, nsmap={"vosi": AVAILABILITY})
+    times = (("upSince", told.up_since), ("downAt", told.down_at), ("backAt", told.back_at))
+    root = make.availability(
+        make.available("true" if told.available else "false"),
+        *(make(name, to_second(at)) for name, at in times if at is not None),
+        *(make.note(note) for note in told.notes),
+    )
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")

@@ -1,0 +1,59 @@
+"""A site that publishes its records."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.serving import Server, wait_until
+
+SITE = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
+
+
+class Site:
+    """A server with a registry folder of its own, and a URL that is known before it starts."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder / "registry"
+        self.folder.mkdir(parents=True)
+        self.write("site.toml", SITE)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.server = Server(
+            folder / "data",
+            None,
+            UWSD_PORT=str(port),
+            UWSD_SERVER__BASE_URL=self.url,
+            UWSD_REGISTRY__FOLDER=str(self.folder),
+            UWSD_SUPERVISOR__TICK="0.1",
+            **environment,
+        )
+
+    def write(self, name: str, text: str) -> None:
+        draft = self.folder / f".{name}"
+        draft.write_text(text)
+        draft.replace(self.folder / name)
+
+    def start(self) -> "Site":
+        self.server.start()
+        wait_until(lambda: self.ask("verb=Identify").status_code == 200)
+        return self
+
+    def ask(self, query: str) -> requests.Response:
+        return requests.get(f"{self.url}/oai?{query}", timeout=60)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site that no test changes."""
+    site = Site(tmp_path_factory.mktemp("registry")).start()
+    yield site
+    assert site.server.stop() == 0, site.server.log
+    assert "Traceback" not in site.server.log

@@ -1,0 +1,71 @@
+"""Keeps the registry's records as the site is: at start, and when a file of its has changed."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from uwsd.config import ConfigError
+from uwsd.registry.finished import RecordRefused, finished
+from uwsd.registry.records import Offer, Records
+from uwsd.registry.site import load_site
+from uwsd.registry.store import Draft, RecordStore
+
+_log = logging.getLogger(__name__)
+
+Signature = frozenset[tuple[str, int, int]]
+
+
+class Publisher:
+    """Publishes what is in ``folder`` and in ``offer``, whenever it is another than before."""
+
+    def __init__(
+        self, folder: Path, store: RecordStore, offer: Callable[[], Offer], page_size: int
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._offer = offer
+        self._page_size = page_size
+        self._seen: Signature | None = None
+
+    def refresh(self) -> None:
+        """Publish if a file has changed; one that is not good leaves all records as they are."""
+        now = self._signature()
+        if now == self._seen:
+            return
+        self._seen = now
+        try:
+            drafts = site_drafts(self._folder, self._offer(), self._page_size)
+        except (ConfigError, RecordRefused) as error:
+            _log.error("the registry's records stay as they were: %s", error)
+            return
+        if drafts is not None:
+            changed = self._store.publish(drafts)
+            _log.info("the registry has %d records, %d of them changed", len(drafts), changed)
+
+    def _signature(self) -> Signature:
+        return frozenset(_marks(self._folder))
+
+
+def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # it may be being replaced just now
+            status = path.stat()
+            yield path.name, status.st_mtime_ns, status.st_size
+
+
+def site_drafts(folder: Path, offer: Offer, page_size: int) -> list[Draft] | None:
+    """Return the drafts of all records, or None for a site that publishes none.
+
+    A finished record takes the place of the one that would have been made.
+    Raises `ConfigError` or `RecordRefused` with what is wrong, and where.
+    """
+    site = load_site(folder)
+    if site is None:
+        return None
+    made = Records(site=site, offer=offer, page_size=page_size).drafts()
+    brought = list(finished(folder, site.authority.id))
+    if twice := [name for name, n in Counter(d.identifier for d in brought).items() if n > 1]:
+        raise RecordRefused(f"{folder}: more than one file describes {twice[0]}")
+    return list({draft.identifier: draft for draft in (*made, *brought)}.values())

@@ -1,31 +1,37 @@
 """The web application: the only place where the parts meet."""
 
 import logging
-from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import ip_network
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from uwsd.auth.authenticators import Authentication, Authenticator
-from uwsd.auth.basic import Basic
 from uwsd.auth.identity import add_identity
-from uwsd.auth.passwords import Passwords
-from uwsd.auth.proxy import ProxyUser
-from uwsd.auth.users import Users
 from uwsd.config import Settings
 from uwsd.dali.endpoints import dali
 from uwsd.database import DATABASE_FAULTS
+from uwsd.drain import DrainFile
 from uwsd.edge import Edge
+from uwsd.health import Health
+from uwsd.heartbeat import HeartbeatFile
 from uwsd.pages import pages
+from uwsd.registry.oai.service import OaiService
+from uwsd.registry.oai.token import signing_key
+from uwsd.registry.oai.view import EXTENSION as OAI
+from uwsd.registry.oai.view import oai
+from uwsd.registry.records import REGISTRY
+from uwsd.registry.site import load_site
+from uwsd.registry.store import RecordStore
+from uwsd.rights import anonymous_rights, authentication
 from uwsd.site import Site
-from uwsd.uws.access import AnonymousRights
 from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
 from uwsd.uws.resources.blueprint import EXTENSION, JobIdConverter, JobLists
 from uwsd.uws.resources.body import BodyLimits, close_spooled
 from uwsd.uws.waiting import Waiting
+from uwsd.vosi.availability import EXTENSION as AVAILABILITY
+from uwsd.vosi.availability import Sources
 from uwsd.vosi.capabilities import vosi
 
 _log = logging.getLogger(__name__)
@@ -50,11 +56,14 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["job_id"] = JobIdConverter
     app.extensions[EXTENSION] = _job_lists(site)
-    add_identity(app, _authentication(settings), is_desk=settings.server.is_desk)
+    app.extensions[AVAILABILITY] = _availability(site)
+    app.extensions[OAI] = _oai(site)
+    add_identity(app, authentication(settings), is_desk=settings.server.is_desk)
     app.register_blueprint(uws)
     app.register_blueprint(pages)
     app.register_blueprint(vosi)
     app.register_blueprint(dali)
+    app.register_blueprint(oai)
     _add_manners(app)
     app.add_url_rule("/healthz", "healthz", _healthz)
     server = settings.server
@@ -80,6 +89,7 @@ def _job_lists(site: Site) -> JobLists:
         workspaces=site.workspaces,
         waiting=Waiting(site.feed.listen()),
         max_wait=server.max_wait,
+        admit=DrainFile(site.settings.folder).admit,
         limits=BodyLimits(
             body=server.max_body,
             fields=server.max_fields,
@@ -90,30 +100,30 @@ def _job_lists(site: Site) -> JobLists:
     )
 
 
-def _authentication(settings: Settings) -> Authentication:
-    """Return the ways to log in, in the order in which they are tried."""
-    ways: list[Authenticator] = [Basic(Users(settings.users_file), Passwords())]
-    if settings.auth.proxy_header:
-        secret = settings.auth.proxy_secret.get_secret_value()
-        ways.append(ProxyUser(settings.auth.proxy_header, secret))
-    return Authentication(ways)
+def _availability(site: Site) -> Sources:
+    folder = site.settings.folder
+    health = Health(
+        database=site.database,
+        workspaces=site.workspaces.root,
+        heartbeat=HeartbeatFile(folder),
+        tick=site.settings.supervisor.tick,
+    )
+    return Sources(health=health, drain=DrainFile(folder))
 
 
-def anonymous_rights(settings: Settings) -> Mapping[str, AnonymousRights]:
-    """Return what anonymous callers may do at each service."""
-    auth, is_desk = settings.auth, settings.server.is_desk
-    return {
-        name: AnonymousRights(
-            may_create=_first_said(service.anonymous, auth.anonymous, is_desk),
-            may_list=_first_said(auth.list_anonymous, is_desk),
-            may_fetch=service.fetch.anonymous,
-        )
-        for name, service in settings.services.items()
-    }
-
-
-def _first_said(*options: bool | None) -> bool:
-    return next(option for option in options if option is not None)
+def _oai(site: Site) -> OaiService | None:
+    """Return what answers harvesters, or None for a site that says nothing of itself."""
+    settings = site.settings
+    described = load_site(settings.registry_folder)
+    if described is None:
+        return None
+    return OaiService(
+        store=RecordStore(site.database),
+        registry=described.identifier(REGISTRY),
+        url=f"{settings.public_url}/oai",
+        key=signing_key(settings.folder / "oai.key"),
+        page_size=settings.registry.page_size,
+    )
 
 
 def _add_manners(app: Flask) -> None:

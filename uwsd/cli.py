@@ -14,12 +14,18 @@ import click
 from uwsd import __version__
 from uwsd.auth.passwords import PasswordError, hashed
 from uwsd.auth.users import Users, UsersError
+from uwsd.client.arguments import instant
 from uwsd.client.commands import COMMANDS
+from uwsd.client.platforms.commands import platforms
 from uwsd.config import ConfigError, Settings, load
 from uwsd.database import DATABASE_FAULTS, NotAlone
+from uwsd.drain import Drain, DrainFile
+from uwsd.heartbeat import HeartbeatFile
 from uwsd.migrations import SchemaError, migrate
 from uwsd.processes import AlreadyRunning, alone, die_with_parent
+from uwsd.registry.commands import registry
 from uwsd.site import Site, capabilities, open_database
+from uwsd.uws import times
 from uwsd.uws.feed import FeedBroken
 
 _CONFIG = click.option(
@@ -108,6 +114,30 @@ def options() -> None:
     click.echo(tables(all_options()))
 
 
+@main.command()
+@_CONFIG
+@click.option(
+    "--until", type=instant, metavar="TIME", help="When jobs will be taken again, in UTC."
+)
+@click.option("--note", default="", metavar="TEXT", help="What to tell everybody who asks.")
+def drain(config: Path | None, until: str | None, note: str) -> None:
+    """Take no new jobs; those that are there go on, and their clients are served."""
+    file = DrainFile(_settings(config).folder)
+    back = None if until is None else times.parse(until)
+    with _explained(OSError):
+        file.write(Drain(since=times.now(), until=back, note=note))
+    click.echo("no new jobs are taken; `uwsd undrain` ends that")
+
+
+@main.command()
+@_CONFIG
+def undrain(config: Path | None) -> None:
+    """Take jobs again."""
+    with _explained(OSError):
+        was_drained = DrainFile(_settings(config).folder).remove()
+    click.echo("jobs are taken again" if was_drained else "jobs were taken all the time")
+
+
 @main.group()
 def user() -> None:
     """Say who can log in with a name and a password."""
@@ -144,7 +174,7 @@ def list_users(config: Path | None) -> None:
             click.echo(name)
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, platforms, registry):
     main.add_command(command)
 
 
@@ -163,21 +193,33 @@ def _only_supervisor(settings: Settings) -> Iterator[Callable[[], None]]:
 
 
 def _supervise(settings: Settings, require_alone: Callable[[], None]) -> None:
+    from uwsd.publishing import publisher  # noqa: PLC0415
     from uwsd.supervisor import Supervisor  # noqa: PLC0415
+    from uwsd.upkeep import Upkeep  # noqa: PLC0415
 
     site = Site.open(settings)
+    backends = site.backends()
     supervisor = Supervisor(
         store=site.store,
         workspaces=site.workspaces,
         capabilities=site.capabilities,
-        backends=site.backends(),
+        backends=backends,
         archive=settings.retention.archive,
+    )
+    upkeep = Upkeep(
+        backends=backends,
+        heartbeat=HeartbeatFile(settings.folder),
+        publisher=publisher(site),
     )
     stop = os.eventfd(0)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os.eventfd_write(stop, 1))
     supervisor.run(
-        site.feed.listen(), stop, net=settings.supervisor.tick, require_alone=require_alone
+        site.feed.listen(),
+        stop,
+        net=settings.supervisor.tick,
+        require_alone=require_alone,
+        afterwards=upkeep,
     )
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from uwsd.uws.times import parse, to_text
+from uwsd.uws.errors import Unavailable
+from uwsd.uws.times import now, parse, to_text
 
 _FILE = "drain.json"
+_UNKNOWN = 300
+"""Seconds to come back after when nobody has said until when."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,18 @@ class DrainFile:
             )
         except (ValueError, KeyError, TypeError):
             return Drain(since=since)
+
+    def admit(self) -> None:
+        """Raise `Unavailable` while no new job is taken."""
+        drain = self.read()
+        if drain is None:
+            return
+        wait = _UNKNOWN if drain.until is None else (drain.until - now()).total_seconds()
+        why = f": {drain.note}" if drain.note else ""
+        raise Unavailable(
+            f"no new jobs are taken at the moment{why}; those that are there go on",
+            retry_after=max(1, round(wait)),
+        )
 
     def write(self, drain: Drain) -> None:
         """Begin to drain, or say something else of it; whole or not at all."""

@@ -73,11 +73,13 @@ class Supervisor:
         *,
         net: float,
         require_alone: Callable[[], None] = lambda: None,
+        afterwards: Callable[[], None] = lambda: None,
     ) -> None:
         """Tick whenever something has happened, and every ``net`` seconds in any case.
 
         Returns once the file descriptor ``stop`` is readable. ``require_alone`` is called
-        before each tick, and raises when somebody else may be the supervisor now.
+        before each tick, and raises when somebody else may be the supervisor now;
+        ``afterwards`` is called after each.
         """
         while not _is_readable(stop):
             began = time.monotonic()
@@ -85,6 +87,7 @@ class Supervisor:
             try:
                 self.tick()
                 self._sweep()
+                afterwards()
                 self._sleep((listener.fileno(), stop, *self._wakeups()), net)
                 listener.changed()
             except FeedBroken as broken:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from uwsd.app import anonymous_rights
 from uwsd.config import load
+from uwsd.rights import anonymous_rights
 from uwsd.uws.access import AnonymousRights
 
 SERVICE = '[services.demo]\ncommand = ["true"]\n'

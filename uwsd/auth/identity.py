@@ -13,8 +13,8 @@ EXTENSION = "uwsd.auth"
 _NEVER_ASKED = frozenset({"healthz", "pages.style"})
 """Endpoints that are the same for everybody; a credential there costs nothing and tells nothing."""
 
-_ALWAYS_ANSWERED = "vosi"
-"""The blueprint whose answers are for everybody, even with a credential that is not good."""
+_ALWAYS_ANSWERED = ("vosi", "oai")
+"""The blueprints whose answers are for everybody, even with a credential that is not good."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -65,7 +65,7 @@ def _caller(authentication: Authentication) -> Caller:
     try:
         return authentication.caller(request)
     except UwsError:
-        if request.blueprint == _ALWAYS_ANSWERED:
+        if request.blueprint in _ALWAYS_ANSWERED:
             return ANONYMOUS
         raise
 

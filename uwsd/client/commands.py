@@ -10,8 +10,9 @@ import click
 
 from uwsd.client import jobs, transfer
 from uwsd.client.arguments import file, instant, pair, url
+from uwsd.client.command import Command
 from uwsd.client.documents import RemoteJob
-from uwsd.client.errors import ClientError, Interrupted, JobAborted, JobFailed
+from uwsd.client.errors import Interrupted, JobAborted, JobFailed
 from uwsd.client.terminal import outlet, show_jobs, tell, watching
 from uwsd.client.web import Files, Pairs, Web
 from uwsd.uws.phase import Phase
@@ -36,20 +37,7 @@ Exit status:
 """
 
 
-class _Command(click.Command):
-    """A command whose failures are one line on stderr and an exit status."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except ClientError as error:
-            tell(f"uwsd: {error}")
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            ctx.exit(Interrupted.exit_code)
-
-
-_command = partial(click.command, cls=_Command, epilog=_HELP)
+_command = partial(click.command, cls=Command, epilog=_HELP)
 _job = click.argument("job", type=url, metavar="JOB")
 _user = click.option("--user", metavar="NAME", help="Log in as NAME; asks for the password.")
 _force = click.option("--force", is_flag=True, help="Overwrite files that are there already.")

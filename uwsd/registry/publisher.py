@@ -14,24 +14,32 @@ from uwsd.registry.store import Draft, RecordStore
 
 _log = logging.getLogger(__name__)
 
-Signature = frozenset[tuple[str, int, int]]
+Signature = tuple[frozenset[tuple[str, int, int]], float]
+"""Name, time and size of each file, and when what is offered has changed."""
 
 
 class Publisher:
-    """Publishes what is in ``folder`` and in ``offer``, whenever it is another than before."""
+    """Publishes what is in ``folder`` and what is offered, whenever it is another than before."""
 
     def __init__(
-        self, folder: Path, store: RecordStore, offer: Callable[[], Offer], page_size: int
+        self,
+        folder: Path,
+        store: RecordStore,
+        offer: Callable[[], Offer],
+        *,
+        page_size: int,
+        changed: Callable[[], float],
     ) -> None:
         self._folder = folder
         self._store = store
         self._offer = offer
         self._page_size = page_size
+        self._changed = changed  # when what is offered last changed while the site runs
         self._seen: Signature | None = None
 
     def refresh(self) -> None:
         """Publish if a file has changed; one that is not good leaves all records as they are."""
-        now = self._signature()
+        now = frozenset(_marks(self._folder)), self._changed()
         if now == self._seen:
             return
         self._seen = now
@@ -43,9 +51,6 @@ class Publisher:
         if drafts is not None:
             changed = self._store.publish(drafts)
             _log.info("the registry has %d records, %d of them changed", len(drafts), changed)
-
-    def _signature(self) -> Signature:
-        return frozenset(_marks(self._folder))
 
 
 def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:

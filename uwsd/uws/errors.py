@@ -51,4 +51,7 @@ class Unavailable(UwsError):
     """It cannot be done at this moment, through no fault of the client's."""
 
     status = 503
-    retry_after = 5  #: seconds
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  #: seconds after which it may be different

@@ -47,6 +47,7 @@ class JobService:
     store: JobStore
     workspaces: Workspaces
     waiting: Waiting
+    admit: Callable[[], None] = lambda: None  #: raises `Unavailable` while no job is taken
     max_wait: int = 55  #: seconds after which a longer WAIT is answered all the same
     clock: Callable[[], datetime] = times.now
 
@@ -66,8 +67,9 @@ class JobService:
         return job
 
     def require_creation(self) -> None:
-        """Raise unless the caller may make jobs here: known before a body is read."""
+        """Raise unless the caller may make jobs here, and now: known before a body is read."""
         allow_creation(self.caller, self.rights)
+        self.admit()
 
     def stamp(self, job_id: str) -> Stamp:
         """Return what has to be known of a job before an answer may come from a cache."""

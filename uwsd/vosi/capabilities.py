@@ -10,7 +10,7 @@ from uwsd.capabilities.base import Capability
 from uwsd.uws.errors import NotFound
 from uwsd.uws.resources.blueprint import job_lists
 from uwsd.vosi.documents import Interface, capabilities_document
-from uwsd.vosi.offered import Logins, Offered
+from uwsd.vosi.offered import Offered, logins
 
 vosi = Blueprint("vosi", __name__)
 
@@ -55,9 +55,3 @@ def _offered() -> Offered:
         services={n: s for n, s in lists.joblists.items() if isinstance(s, Capability)},
         logins={n: logins(methods, r.may_create) for n, r in lists.rights.items()},
     )
-
-
-def logins(methods: tuple[str, ...], is_open: bool) -> Logins:
-    """Return how to come to a service: not logged in, if one may, and in each way there is."""
-    # Of a proxy's own ways to log in nobody has told us; the URL is worth knowing all the same.
-    return (None, *methods) if is_open or not methods else methods

@@ -87,3 +87,9 @@ class Offered:
             method=None,
             answer=None,
         )
+
+
+def logins(methods: tuple[str, ...], is_open: bool) -> Logins:
+    """Return how to come to a service: not logged in, if one may, and in each way there is."""
+    # Of a proxy's own ways to log in nobody has told us; the URL is worth knowing all the same.
+    return (None, *methods) if is_open or not methods else methods

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from uwsd.client.arguments import url
+from uwsd.client.command import Command
 from uwsd.client.platforms import STANDARD, Platform, Wanted
 from uwsd.client.platforms.harvest import harvest
 from uwsd.client.platforms.regtap import search
@@ -20,7 +21,7 @@ from uwsd.client.terminal import printable
 REGISTRY = "https://reg.g-vo.org/tap"
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--registry",
     type=url,

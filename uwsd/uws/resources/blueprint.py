@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ class JobLists:
     waiting: Waiting
     limits: BodyLimits
     max_wait: int
+    admit: Callable[[], None]  #: raises `uwsd.uws.errors.Unavailable` while no job is taken
     documents: "OrderedDict[tuple[str, int, str], bytes]" = field(default_factory=OrderedDict)
 
     def service(self, name: str) -> JobService:
@@ -53,6 +54,7 @@ class JobLists:
             workspaces=self.workspaces,
             waiting=self.waiting,
             max_wait=self.max_wait,
+            admit=self.admit,
         )
 
     def document(self, jobs: JobService, job_id: str, stamp: Stamp, url: str) -> bytes:

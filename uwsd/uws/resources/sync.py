@@ -71,7 +71,7 @@ def _failure(job: Job) -> Response:
     answer = tell(job)
     answer.status_code = _status(job)
     if answer.status_code == Unavailable.status:
-        answer.headers["Retry-After"] = str(Unavailable.retry_after)
+        answer.headers["Retry-After"] = "5"
     if job.error is not None:
         answer.content_location = f"{job_url(job.id)}/error"
     return answer

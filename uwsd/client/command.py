@@ -10,6 +10,7 @@ class Command(click.Command):
     """A command whose failures are one line on stderr and an exit status."""
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command; end with the status that a failure has."""
         try:
             return super().invoke(ctx)
         except ClientError as error:

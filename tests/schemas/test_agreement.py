@@ -6,10 +6,12 @@ this repository: they are looked for in $UWSD_IVOA_XSD, then in ``../shared/ivoa
 
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -108,6 +110,17 @@ def official(catalog: str) -> etree.XMLSchema:
 
 def by_namespace(files: Iterable[Path]) -> dict[str, Path]:
     return {etree.parse(file).getroot().attrib["targetNamespace"]: file for file in sorted(files)}
+
+
+def test_at_least_half_of_the_documents_of_each_corpus_are_broken_on_purpose() -> None:
+    count = {
+        corpus: Counter("sound" if row.is_accepted() else "broken" for row in rows)
+        for corpus, rows in groupby(ROWS, key=lambda row: row.corpus)
+    }
+    print(f"{len(ROWS)} documents: {count}")
+    assert len(ROWS) > 500, count
+    assert all(kinds["broken"] >= kinds["sound"] > 0 for kinds in count.values()), count
+    assert len({row.document for row in ROWS}) == len(ROWS), "a document is there twice"
 
 
 @every_row

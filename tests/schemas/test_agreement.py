@@ -5,10 +5,8 @@ this repository: they are looked for in $UWSD_IVOA_XSD, then in ``../shared/ivoa
 """
 
 import os
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random, SystemRandom
@@ -19,49 +17,14 @@ import xmlschema
 from lxml import etree
 from lxml.etree import _Element
 
+from tests.schemas.corpus import OURS, ROOT, ROWS, XS, Row, by_namespace
 from uwsd.schemas import DocumentError, validate
 
-ROOT = Path(__file__).parents[2]
 OFFICIAL = Path(os.environ.get("UWSD_IVOA_XSD", ROOT.parent / "shared" / "ivoa-xsd"))
-OURS = sorted((ROOT / "xsd").glob("*.xsd"))
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-XS = "{http://www.w3.org/2001/XMLSchema}"
 MUTANTS = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A document by name, and what is to be said of it."""
-
-    name: str
-    corpus: str
-    verdict: str  #: accepted, refused; newly so where the older set, rofr, says the opposite
-    document: bytes
-
-    def is_accepted(self, catalog: str = "rec") -> bool:
-        is_older = self.verdict.startswith("newly ") and catalog == "rofr"
-        return self.verdict.endswith("accepted") is not is_older
-
-
-def read_rows() -> Iterator[Row]:
-    for file in sorted(Path(__file__).parent.glob("*.toml")):
-        for base, table in tomllib.loads(file.read_text()).items():
-            document = table.pop("document")
-            for verdict, rows in table.items():
-                for edit, replacements in rows.items():
-                    name = f"{base}: {edit}"
-                    text = edited(document, replacements, name)
-                    yield Row(name=name, corpus=file.stem, verdict=verdict, document=text.encode())
-
-
-def edited(document: str, replacements: list[str], name: str) -> str:
-    for old, new in zip(replacements[::2], replacements[1::2], strict=True):
-        assert document.count(old) == 1, f"{name}: {old!r} is there {document.count(old)} times"
-        document = document.replace(old, new)
-    return document
-
-
-ROWS = tuple(read_rows())
 CORPORA = sorted({row.corpus for row in ROWS})
 every_row = pytest.mark.parametrize("row", ROWS, ids=[f"{row.corpus}: {row.name}" for row in ROWS])
 each_catalog = pytest.mark.parametrize("catalog", ["rec", "rofr"])
@@ -104,10 +67,6 @@ def official(catalog: str) -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True)
     parser.resolvers.add(resolver)
     return etree.XMLSchema(etree.fromstring(etree.tostring(every), parser))
-
-
-def by_namespace(files: Iterable[Path]) -> dict[str, Path]:
-    return {etree.parse(file).getroot().attrib["targetNamespace"]: file for file in sorted(files)}
 
 
 @every_row

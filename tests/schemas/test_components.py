@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 OFFICIAL = Path(os.environ.get("UWSD_IVOA_XSD", ROOT.parent / "shared" / "ivoa-xsd"))
 OURS = sorted((ROOT / "xsd").glob("*.xsd"))
 XS = "http://www.w3.org/2001/XMLSchema"
+XML = "http://www.w3.org/XML/1998/namespace"
 STC = "http://www.ivoa.net/xml/STC/stc-v1.30.xsd"
 #: What the simple types are tried with, apart from all the words that any of them lists.
 SAMPLES = """
@@ -35,6 +36,9 @@ SAMPLES = """
     ivo://abc|ivo://ab|ivo://a_1/b-.!~*'()+=/c|ivo://abc/|ivo://abc//d|ivo://-bc|IVO://abc|ivo://ä_1
     abc|ab|-bc|a_.!~*'()+=|a/b|a//b|/a|a,b|3|3x4|3x*|3x12*|*|3*|3x|x3|*x3|**
     1 2|1. .2|-1e5 +1E-5|1  2|. 1|1e 2|INF 1|1 2 3|1,2
+    a@b.c|@b.c|@@b.c|a@@.c|a@.c|a@b.|a@b|a@b.c.|a@..c|a b@c.d|a@b.c@|a@b.c d|ä@ö.ü| a@b.c
+    a:b|a:b:c|:a|a:|a::b|-_.!~*'()|-_.!~*'():-|a%41|%|%4|%zz|#a|;/?:@&=+$,|ivo://abc#a|ivo://abc#
+    ivo://abc/d#a;/?:@&=+$,%4F|ivo://abc/d#a#b|ivo://abc/#a|ivo://ab#a|en|en-GB|el-x-a|abcdefghi|en_GB
 """
 
 
@@ -56,8 +60,12 @@ def namespace(file: Path) -> str:
 def compiled(file: Path) -> XMLSchema:
     entries = etree.parse(OFFICIAL / "catalog-rec.xml").getroot().iterfind("{*}uri")
     places = {entry.attrib["name"]: str(OFFICIAL / entry.attrib["uri"]) for entry in entries}
+    # The schema of Dublin Core imports that of xml: without telling where it is.
+    beside = {XML: str(file.with_name("xml.xsd"))}
     # lax, since this compiler finds fault with the restrictions of STC
-    return XMLSchema(str(file), allow="local", uri_mapper=places, validation="lax")
+    return XMLSchema(
+        str(file), allow="local", uri_mapper=places, locations=beside, validation="lax"
+    )
 
 
 @cache
@@ -116,11 +124,15 @@ def wildcard_parts(wildcard: XsdAnyAttribute | XsdAnyElement) -> object:
     return wildcard.namespace, wildcard.not_namespace, wildcard.process_contents
 
 
-def particles(particle: XsdGroup | XsdElement | XsdAnyElement) -> Iterator[object]:
-    """Yield what may stand there; a sequence that stands once is as its members."""
+def particles(
+    particle: XsdGroup | XsdElement | XsdAnyElement, inside: str = "sequence"
+) -> Iterator[object]:
+    """Yield what may stand there; a group that stands once in one like it is as its members."""
     if isinstance(particle, XsdGroup):
-        members = [part for member in particle for part in particles(member)]
-        is_plain = particle.model == "sequence" and particle.occurs == (1, 1)
+        members = [part for member in particle for part in particles(member, particle.model)]
+        if particle.model == "choice":  # in no order
+            members.sort(key=repr)
+        is_plain = particle.model == inside and particle.occurs == (1, 1)
         yield from members if is_plain else [(particle.model, particle.occurs, members)]
     elif isinstance(particle, XsdAnyElement):
         is_stc = particle.namespace == {STC}

@@ -15,7 +15,7 @@ from uwsd.capabilities.base import Capability
 from uwsd.uws.errors import NotFound
 from uwsd.uws.job import LOGS, Job
 from uwsd.uws.phase import Phase
-from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, uws
+from uwsd.uws.resources.blueprint import is_browser, job_lists, job_url, jobs, list_url, uws
 from uwsd.uws.resources.body import read_query
 from uwsd.uws.resources.joblist import filters_in
 from uwsd.uws.times import to_text
@@ -70,8 +70,7 @@ def show() -> Response | None:
 
 
 def _wants_html() -> bool:
-    accepted = request.headers.get("Accept", "")
-    return request.method in ("GET", "HEAD") and "application/xhtml+xml" in accepted
+    return request.method in ("GET", "HEAD") and is_browser()
 
 
 def _list_page() -> Response:

@@ -104,6 +104,11 @@ def job_url(job_id: str) -> str:
     return f"{list_url()}/{job_id}"
 
 
+def is_browser() -> bool:
+    """Whether people will read the answer; other clients name text/html and mean XML."""
+    return "application/xhtml+xml" in request.headers.get("Accept", "")
+
+
 def see(url: str) -> Response:
     """Answer a change with 303 and an absolute Location (2.2.3)."""
     answer = Response(f"{url}\n", status=303, mimetype="text/plain")

@@ -25,14 +25,13 @@ from uwsd.capabilities.base import Capability
 from uwsd.uws.errors import NotFound, Unauthorized
 from uwsd.uws.job import LOGS, Job
 from uwsd.uws.phase import Phase
-from uwsd.uws.resources.blueprint import job_lists, job_url, jobs, list_url, uws
+from uwsd.uws.resources.blueprint import is_browser, job_lists, job_url, jobs, list_url, uws
 from uwsd.uws.resources.body import read_query
 from uwsd.uws.resources.joblist import filters_in
 from uwsd.uws.times import to_text
 
 pages = Blueprint("pages", __name__, template_folder="templates")
 
-_XHTML = "application/xhtml+xml"
 _STYLE = Path(__file__).parent / "static" / "uwsd.css"
 _SHOWN = 100
 _TAIL = 16 * 1024
@@ -91,11 +90,7 @@ def show() -> Response | None:
 
 
 def _wants_html() -> bool:
-    """Whether a browser asks, and ranks a page above XML (UWS 1.1 section 2.2.2)."""
-    accepted = request.accept_mimetypes
-    xml = max(accepted["application/xml"], accepted["text/xml"])
-    is_named = _XHTML in list(accepted.values())  # and not only meant by a wildcard
-    return request.method in ("GET", "HEAD") and is_named and accepted[_XHTML] > xml
+    return request.method in ("GET", "HEAD") and is_browser()
 
 
 def _list_page() -> Response:

@@ -19,6 +19,7 @@ from uwsd.uws.store import JobStore, Stamp
 from uwsd.uws.waiting import Waiting
 from uwsd.uws.workspace import Workspaces
 
+_XHTML = "application/xhtml+xml"
 _CACHED = 4096
 
 
@@ -135,6 +136,17 @@ def list_url() -> str:
 def job_url(job_id: str) -> str:
     """Return the absolute URL of a job: no slash and no query at its end."""
     return f"{list_url()}/{job_id}"
+
+
+def is_browser() -> bool:
+    """Whether a browser asks, and ranks a page above XML (UWS 1.1 section 2.2.2).
+
+    Some programs name text/html as well, and mean XML; none names XHTML.
+    """
+    accepted = request.accept_mimetypes
+    xml = max(accepted["application/xml"], accepted["text/xml"])
+    is_named = _XHTML in list(accepted.values())  # and not only meant by a wildcard
+    return is_named and accepted[_XHTML] > xml
 
 
 def see(url: str) -> Response:

@@ -4,7 +4,7 @@ from flask import Response, request
 
 from uwsd.uws.errors import NotFound
 from uwsd.uws.job import Job
-from uwsd.uws.resources.blueprint import job_lists, jobs, text, uws
+from uwsd.uws.resources.blueprint import is_browser, job_lists, jobs, text, uws
 from uwsd.uws.votable import MEDIA_TYPE, error_document
 from uwsd.uws.xmltext import legible
 
@@ -40,7 +40,5 @@ def _detail(job: Job) -> str:
 
 
 def _wants_text() -> bool:
-    """Whether the client prefers text, or is a browser; as to those, see `uwsd.pages`."""
     accepted = request.accept_mimetypes
-    is_browser = "application/xhtml+xml" in request.headers.get("Accept", "")
-    return is_browser or accepted["text/plain"] > accepted[MEDIA_TYPE]
+    return is_browser() or accepted["text/plain"] > accepted[MEDIA_TYPE]

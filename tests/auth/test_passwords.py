@@ -11,7 +11,7 @@ import pytest
 import requests
 from argon2 import PasswordHasher
 
-from tests.auth.conftest import PASSWORDS, SECRET, Site, new_site, proxied, session
+from tests.auth.conftest import CONFIG, PASSWORDS, SECRET, Site, new_site, proxied, session
 from tests.serving import wait_until
 from uwsd.auth.basic import Remembered
 from uwsd.auth.passwords import Line, Passwords, hashed
@@ -21,7 +21,8 @@ from uwsd.uws.errors import Unavailable
 @pytest.fixture
 def changing(tmp_path: Path) -> Iterator[Site]:
     """A site whose users a test may change; one web process, so that all meet there."""
-    site = new_site(tmp_path, UWSD_SERVER__WORKERS="1")
+    few, _, _ = CONFIG.partition("[services.fetching]")
+    site = new_site(tmp_path, few, UWSD_SERVER__WORKERS="1")
     site.start()
     yield site
     site.stop()

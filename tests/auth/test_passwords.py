@@ -5,26 +5,35 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import requests
 from argon2 import PasswordHasher
 
-from tests.auth.conftest import PASSWORDS, SECRET, Site, new_site, proxied, session
+from tests.auth.conftest import CONFIG, PASSWORDS, SECRET, Site, new_site, proxied, session
 from tests.serving import wait_until
 from uwsd.auth.basic import Remembered
 from uwsd.auth.passwords import Line, Passwords, hashed
 from uwsd.uws.errors import Unavailable
 
 
-@pytest.fixture
-def changing(tmp_path: Path) -> Iterator[Site]:
-    """A site whose users a test may change; one web process, so that all meet there."""
-    site = new_site(tmp_path, UWSD_SERVER__WORKERS="1")
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with one web process, so that all meet there."""
+    few, _, _ = CONFIG.partition("[services.fetching]")
+    site = new_site(tmp_path_factory.mktemp("changing"), few, UWSD_SERVER__WORKERS="1")
     site.start()
     yield site
-    site.stop()
+    assert site.stop() == 0, site.log
+
+
+@pytest.fixture
+def changing(running: Site) -> Iterator[Site]:
+    """A site whose users a test may change."""
+    users = running.data / "users"
+    before = users.read_text()
+    yield running
+    users.write_text(before)
 
 
 def status(site: Site, name: str, password: str) -> int:

@@ -1,9 +1,8 @@
 """`uwsd user`, and the file that it writes while servers read it."""
 
 import stat
-import subprocess
-import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,24 +99,20 @@ def test_comments_and_a_link_to_the_file_stay(tmp_path: Path) -> None:
 
 
 def test_many_who_add_at_once_lose_nobody_and_readers_see_no_half(tmp_path: Path) -> None:
-    users, stop, seen = Users(tmp_path / "users"), threading.Event(), []
-    names = [f"user{n}" for n in range(6)]
+    file, stop = tmp_path / "users", threading.Event()
+    names, hash_ = [f"user{n:02}" for n in range(20)], hashed("x")
 
-    def read() -> None:
+    def read() -> list[int]:
+        users, seen = Users(file), [0]
         while not stop.is_set():
             seen.append(len(users.hashes()))
+        return seen
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    command = (sys.executable, "-m", "uwsd", "user", "add", "--password-stdin")
-    environment = {"UWSD_DATA": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    adding = [
-        subprocess.Popen((*command, name), stdin=subprocess.PIPE, env=environment) for name in names
-    ]
-    for process in adding:
-        process.communicate(b"x", 60)
-    stop.set()
-    reader.join()
-    assert {process.returncode for process in adding} == {0}
-    assert sorted(users.hashes()) == names
-    assert seen == sorted(seen)
+    with ThreadPoolExecutor() as readers, ThreadPoolExecutor(len(names)) as writers:
+        seen = readers.submit(read)
+        try:
+            assert all(writers.map(lambda name: Users(file).set(name, hash_), names))
+        finally:
+            stop.set()
+    assert sorted(Users(file).hashes()) == names
+    assert seen.result() == sorted(seen.result())

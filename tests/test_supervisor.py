@@ -212,8 +212,10 @@ def test_what_jobinfo_alone_tells_is_written_once_a_second_and_wakes_nobody(stag
         return stage.see(State.RUNNING, progress=progress).info.get("progress")
 
     try:
-        assert at(1) == "0.01"
-        assert list(heard.changed()) == ["j"], "it has started"
+        with waiting.subscribe("j") as start:
+            assert at(1) == "0.01"
+            assert start.wait(10)
+        assert list(heard.changed()) == ["j"]
         with waiting.subscribe("j") as change:
             assert (at(2), at(3), at(4)) == ("0.02", "0.02", "0.02")
             stage.now += PACE

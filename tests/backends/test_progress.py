@@ -24,6 +24,7 @@ UNDERSTOOD = [
 ]
 NOT_UNDERSTOOD = [
     *(b"", b"\n\n", b"reading", b"nan", b"NaN x", b"inf", b"-0.5", b"1.5", b"101%", b"1e999"),
+    b"a line that is too long" + b" 0.5" * 300,
     *(b"0.5reading", b"0,5", b"0x1", b"1" * 400, b"9" * 100_000, b"\xff\xfe", b"\0" * 1000),
     "٠.٥".encode(),
 ]

@@ -35,6 +35,7 @@ def test_capabilities_tell_how_to_log_in(
         assert found == methods
 
 
+@pytest.mark.filterwarnings("ignore::pyvo.utils.xml.exceptions.UnknownElementWarning")
 def test_pyvo_logs_in_where_the_capabilities_say_so(site: Site) -> None:
     logged_in = AuthSession()
     logged_in.credentials.set_password("alice", PASSWORDS["alice"])

@@ -45,6 +45,8 @@ def test_every_job_list_is_named(server: Server, path: str, lists: tuple[str, ..
     }
     expected: set[tuple[str | None, str, str | None]] = {
         ("ivo://ivoa.net/std/VOSI#capabilities", url, "std"),
+        ("ivo://ivoa.net/std/VOSI#availability", f"{server.url}{path}/availability", "std"),
+        (None, f"{server.url}{path or '/'}", None),
         *((UWS, f"{server.url}/{name}/async", "std") for name in lists),
     }
     if path:
@@ -99,7 +101,7 @@ def test_every_parameter_is_described(tmp_path: Path, catalog: str) -> None:
 def test_pyvo_reads_them(server: Server) -> None:
     # pyvo 1.9.1 does not know VODataService's param and what is in it: it warns, and reads on.
     capabilities = pyvo.dal.TAPService(f"{server.url}/demo").capabilities
-    assert [c.standardid for c in capabilities][1] == "ivo://ivoa.net/std/UWS#rest-1.1"
+    assert [c.standardid for c in capabilities][2] == "ivo://ivoa.net/std/UWS#rest-1.1"
 
 
 def test_there_are_none_of_what_is_not_there(server: Server) -> None:

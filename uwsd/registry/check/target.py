@@ -67,7 +67,7 @@ class Record:
         return found[0] if len(found) == 1 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Harvest:
     """All that the Registry of Registries reads before it decides."""
 

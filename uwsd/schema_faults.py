@@ -52,7 +52,9 @@ def faults(tree: _ElementTree, schemas: str, folder: Path) -> list[Fault]:
         errors = list(_schema(schemas, folder).iter_errors(cast("XMLSourceType", tree)))
     except (XMLSchemaException, RecursionError):
         return []
-    first = {_place(error): error for error in reversed(errors)}
+    first: dict[object, XMLSchemaValidationError] = {}
+    for error in errors:
+        first.setdefault(_place(error), error)
     return sorted((_fault(tree, error) for error in first.values()), key=lambda fault: fault.line)
 
 

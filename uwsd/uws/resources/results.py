@@ -17,7 +17,10 @@ def get_results(job_id: str) -> Response:
 @uws.get("/<job_id:job_id>/results/<path:result_id>")
 def get_result(job_id: str, result_id: str) -> Response:
     """Send one result (DALI 1.2 section 5.1)."""
-    result = jobs().get(job_id).result(result_id)
+    job = jobs().get(job_id)
+    result = job.result(result_id)
     if result is None:
-        raise NotFound(f"the job has no result {result_id}")
+        # Some clients, such as astroquery, read of a failure nothing but this.
+        why = f": {job.error.message}" if job.error else ""
+        raise NotFound(f"the job has no result {result_id}{why}")
     return send(job_id, result.path, result.media_type, result_id)

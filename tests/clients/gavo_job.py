@@ -2,7 +2,7 @@
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 from gavo import votable
@@ -14,10 +14,10 @@ def whole_life(tap: str) -> dict[str, object]:
     job = ADQLTAPJob(tap, "to be replaced", userParams={"ROWS": 2})
     seen: dict[str, object] = {"phase": job.phase, "quote": job.quote, "owner": job.owner}
     job.executionDuration = 33
-    job.destruction = datetime(2026, 1, 1).replace(year=datetime.now().year + 1)
+    job.destruction = until = datetime.now(UTC).replace(microsecond=0, tzinfo=None) + timedelta(2)
     job.setParameter("QUERY", "SELECT 1")
     seen["durations"] = [job.executionDuration, job.info["executionDuration"]]
-    seen["same destruction"] = job.destruction == job.info["destruction"]
+    seen["destruction is kept"] = job.destruction == job.info["destruction"] == until
     seen["parameters"] = dict(job.parameters)
     job.run()
     seen["phases afterwards"] = [job.phase, job.info["phase"]]

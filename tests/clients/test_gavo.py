@@ -22,7 +22,10 @@ TABLE = """<VOTABLE xmlns="http://www.ivoa.net/xml/VOTable/v1.3" version="1.4"><
 @pytest.fixture(scope="module", autouse=True)
 def _installed() -> None:
     look = (PYTHON, "-c", "import gavo.votable.tapquery")
-    if not Path(PYTHON).exists() or subprocess.run(look, capture_output=True, check=False).returncode:
+    if (
+        not Path(PYTHON).exists()
+        or subprocess.run(look, capture_output=True, check=False).returncode
+    ):
         lack("GAVO's library is not installed; apt-get install python3-gavo-votable")
 
 
@@ -43,7 +46,7 @@ def test_the_lives_of_jobs(tap: str, tmp_path: Path) -> None:
         "quote": None,
         "owner": "",
         "durations": [33, 33],
-        "same destruction": True,
+        "destruction is kept": True,
         "parameters": {"request": "doQuery", "lang": "ADQL", "query": "SELECT 1", "rows": "2"},
         "results": ["result", "stdout", "stderr"],
         "phases afterwards": ["COMPLETED", "COMPLETED"],

@@ -48,7 +48,9 @@ def findings(done: Done) -> set[tuple[str, str, str]]:
 
 @pytest.mark.both_databases
 def test_taplint_finds_no_error_in_a_job_list(server: Server, tap: str) -> None:
-    lists = [f"{server.url}/{list}" for list in ("demo/async", "checksum/async?FILE=a", "sed/async")]
+    lists = [
+        f"{server.url}/{path}" for path in ("demo/async", "checksum/async?FILE=a", "sed/async")
+    ]
     command = "taplint", "tapurl=http://localhost/none", "interface=tap1.1", "stages=UWS"
     runs = at_once((*command, f"asyncurl={url}", "format=json") for url in [*lists, f"{tap}/async"])
     assert [findings(done) for done in runs] == [{("WARNING", "UNSC", FOREIGN)}] * 4
@@ -56,7 +58,9 @@ def test_taplint_finds_no_error_in_a_job_list(server: Server, tap: str) -> None:
 
 def test_taplint_finds_no_error_in_capabilities(server: Server) -> None:
     (done,) = at_once([("taplint", f"tapurl={server.url}/demo", "stages=CPV CAP", "format=json")])
-    assert {code for _, code, _ in findings(done)} == {"CAP0", "CPT1"}, "it is not TAP, and that is all"
+    assert {code for _, code, _ in findings(done)} == {"CAP0", "CPT1"}, (
+        "it is not TAP, and that is all"
+    )
 
 
 def test_every_document_is_valid(site: str, phases: dict[str, str]) -> None:
@@ -73,14 +77,23 @@ def test_every_document_is_valid(site: str, phases: dict[str, str]) -> None:
     ]
     command = "xsdvalidate", "uselocals=true"
     runs = at_once((*command, f"topel={root}", f"doc={url}") for url, root in documents)
-    assert {url: run.stderr for (url, _), run in zip(documents, runs, strict=True) if run.returncode} == {}
+    assert {
+        url: run.stderr for (url, _), run in zip(documents, runs, strict=True) if run.returncode
+    } == {}
 
 
 @pytest.mark.both_databases
 def test_queries(tap: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     table = tmp_path_factory.mktemp("stilts") / "t.csv"
     table.write_text("a,b\n1,2\n3,4\n")
-    query = "tapquery", f"tapurl={tap}", f"asyncurl={tap}/async", "sync=false", "parse=false", "ofmt=csv"
+    query = (
+        "tapquery",
+        f"tapurl={tap}",
+        f"asyncurl={tap}/async",
+        "sync=false",
+        "parse=false",
+        "ofmt=csv",
+    )
     limits = "destruction=2031-01-01T00:00:00Z", "executionduration=33"
     upload = "nupload=1", f"upload1={table}", "ufmt1=csv", "upname1=up1"
     kept, deleted, uploaded, failed = at_once(

@@ -13,6 +13,8 @@ import requests
 
 from tests.serving import Server
 
+pytestmark = pytest.mark.both_databases
+
 FORM = "Content-Type: application/x-www-form-urlencoded"
 MULTI = "Content-Type: multipart/form-data; boundary=XX"
 CHUNKED = "Transfer-Encoding: chunked"

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need
 from tests.serving import Server
 from uwsd.config import load
 
@@ -55,7 +55,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
 def test_commands_run(block: Block, server: Server, tmp_path: Path) -> None:
     if "stilts" in block.text:
-        require("stilts", "apt-get install stilts")
+        need("stilts", "apt-get install stilts")
     if "make " in block.text:
         pytest.skip("make is what runs this test")
     done = run(("bash", "-euo", "pipefail", "-c", block.text), server, tmp_path)
@@ -106,15 +106,6 @@ def run(command: tuple[str, ...], server: Server, folder: Path) -> subprocess.Co
         check=False,
         timeout=100,
     )
-
-
-def require(tool: str, install: str) -> None:
-    """Skip without a tool on a laptop; fail in CI."""
-    if shutil.which(tool) is None:
-        reason = f"{tool} is not installed; {install}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))

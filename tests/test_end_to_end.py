@@ -16,9 +16,12 @@ import pyvo
 import requests
 from lxml import etree
 
+from tests.conftest import Serve
 from tests.serving import Server, descendants, finished, wait_until
 from uwsd.schemas import validate
 from uwsd.uws.documents import UWS
+
+pytestmark = pytest.mark.both_databases
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -296,11 +299,10 @@ def test_a_browser_gets_pages_and_can_do_everything(demo: str, server: Server) -
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Server]:
+def mortal(serve: Serve, tmp_path: Path) -> Iterator[Server]:
     """A server that a test may kill."""
-    server = Server(tmp_path / "data").start()
-    yield server
-    server.stop()
+    with serve(tmp_path / "data") as server:
+        yield server
 
 
 def test_jobs_outlive_a_server_that_is_killed(mortal: Server) -> None:

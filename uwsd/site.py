@@ -45,7 +45,7 @@ class Site:
         """Open every backend."""
         return {
             name: plugins.load("uwsd.backends", chosen.type).create(
-                chosen.options, self.workspaces.root
+                name, chosen.options, self.workspaces.root
             )
             for name, chosen in self.settings.backends.items()
         }

@@ -238,6 +238,15 @@ class TestLocalBackend(BackendContract):
         assert facts == {"host": os.uname().nodename, "process": str(worker)}
         backend.release(handle)
 
+    def test_a_backend_has_its_slots_for_itself(self, workspaces: Path) -> None:
+        narrow = LocalBackend(workspaces, name="narrow", slots=1, grace=0.4)
+        first, second = narrow.submit(shell(GO)), narrow.submit(shell("touch started"))
+        other = self.backend(workspaces)
+        assert self.wait(other, other.submit(task("true"))).state is State.DONE
+        assert narrow.poll([second])[second].state is State.WAITING
+        (workspaces / first / "inputs/go").touch()
+        self.wait_all(narrow, [first, second])
+
     def test_a_waiting_job_that_is_cancelled_never_starts(self, workspaces: Path) -> None:
         backend = self.backend(workspaces, slots=1)
         first = backend.submit(shell(GO))
@@ -265,7 +274,7 @@ class TestLocalBackend(BackendContract):
         self.wait_all(backend, [first, third])
         assert backend.poll([second])[second].state is State.LOST
         assert not (workspaces / second / "outputs/started").exists()
-        assert list((workspaces / ".queue").iterdir()) == []
+        assert list((workspaces / ".queue-local").iterdir()) == []
 
     def test_a_job_waits_until_a_worker_can_be_started(self, workspaces: Path) -> None:
         broken = LocalBackend(workspaces, slots=1, python=Path("/no/such/python"))
@@ -334,7 +343,7 @@ class TestLocalBackend(BackendContract):
         with pytest.raises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
         backend.poll([])
-        assert list((workspaces / ".queue").iterdir()) == []
+        assert list((workspaces / ".queue-local").iterdir()) == []
 
     def test_submitting_does_not_wait_for_the_worker(self, workspaces: Path) -> None:
         backend = self.backend(workspaces, slots=1)
@@ -377,7 +386,7 @@ def test_the_options_have_help_and_defaults(tmp_path: Path) -> None:
     assert Options().slots >= 8
     assert Options().grace == 5.0
     assert all(field.description for field in Options.model_fields.values())
-    assert isinstance(create(Options(slots=1), tmp_path), LocalBackend)
+    assert isinstance(create("local", Options(slots=1), tmp_path), LocalBackend)
     for wrong in ({"slots": 0}, {"grace": -1}, {"slot": 3}):
         with pytest.raises(ValidationError):
             Options.model_validate(wrong)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
+from tests.needs import lack
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -17,7 +17,8 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Start a server that listens on a socket in a folder of its own; give its URL."""
-    require()
+    if not BINARIES:
+        lack("PostgreSQL is not installed; apt-get install postgresql")
     with TemporaryDirectory(prefix="uwsd-postgresql-") as folder:
         # Not below pytest's folder: that is closed to the user who runs the server.
         yield from _serve(Path(folder))
@@ -54,12 +55,3 @@ def fresh_database(url: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}")
         yield url.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def require() -> None:
-    """Skip without PostgreSQL on a laptop; fail in CI."""
-    if not BINARIES:
-        reason = "PostgreSQL is not installed; apt-get install postgresql"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)

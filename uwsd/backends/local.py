@@ -1,8 +1,8 @@
 """Jobs as processes of this machine, each with a worker of its own that outlives the server.
 
 All that is known of a job is in ``run/`` in its workspace (`uwsd.worker` lists the files), and
-one entry in ``.queue/`` beside the workspaces for as long as it is not over, named so that the
-first to come sorts first. What is found there says how the job is, the first line that fits:
+one entry in ``.queue-NAME/`` beside the workspaces for as long as it is not over, named so that the
+first to come sorts first; NAME is the backend's, since each has slots of its own. What is found there says how the job is, the first line that fits:
 
 ===============================  =========================================================
 no ``task.json``                 LOST: nobody has handed it over
@@ -26,6 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
@@ -69,19 +70,25 @@ class Options(BaseModel, extra="forbid"):
     )
 
 
-def create(options: Options, root: Path) -> "LocalBackend":
-    """Make the backend whose job workspaces are in ``root``."""
-    return LocalBackend(root, slots=options.slots, grace=options.grace)
+def create(name: str, options: Options, root: Path) -> "LocalBackend":
+    """Make the backend that the configuration calls ``name``; job workspaces are in ``root``."""
+    return LocalBackend(root, name=name, slots=options.slots, grace=options.grace)
 
 
 class LocalBackend(Backend):
     """A backend for one machine. A handle is the job's id."""
 
     def __init__(
-        self, root: Path, *, slots: int, python: Path = Path(sys.executable), grace: float = 5.0
+        self,
+        root: Path,
+        *,
+        name: str = "local",
+        slots: int,
+        python: Path = Path(sys.executable),
+        grace: float = 5.0,
     ) -> None:
         self._root = root.absolute()
-        self._queue = self._root / ".queue"
+        self._queue = self._root / f".queue-{quote(name, safe='')}"
         self._queue.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._slots = slots
         self._python = python.absolute()

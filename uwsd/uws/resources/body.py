@@ -15,7 +15,6 @@ from urllib.parse import unquote_to_bytes
 
 from flask import Request, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from uwsd.uws.errors import BadRequest, TooLarge, UnsupportedMedia
@@ -27,6 +26,9 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _MEDIA_TYPE = re.compile(r"(?=.{,255}$)[\w!#$&^.+-]+/[\w!#$&^.+-]+ *(;[ -~]*)?", re.ASCII)
 """What may go out again as a Content-Type header (RFC 6838 section 4.2, RFC 9110 8.3.1)."""
+
+# astroquery's has a "=" and no quotes, which RFC 2045 does not allow and werkzeug does not read.
+_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +192,11 @@ class _MultipartForm:
 
 
 def _multipart(limits: BodyLimits, max_upload: int) -> Form:
-    boundary = parse_options_header(request.content_type)[1].get("boundary", "")
+    boundary = _BOUNDARY.search(request.content_type or "")
     if not boundary:
         raise BadRequest("the multipart body has no boundary in its Content-Type")
-    decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), limits.body, max_parts=None)
+    separator = (boundary[1] or boundary[2]).encode("latin-1", "replace")
+    decoder = MultipartDecoder(separator, limits.body, max_parts=None)
     form = _MultipartForm(limits, max_upload)
     try:
         for piece in _counted(request, limits.body + max_upload):

@@ -20,7 +20,7 @@ def get_result(job_id: str, result_id: str) -> Response:
     job = jobs().get(job_id)
     result = job.result(result_id)
     if result is None:
-        # Clients that ask for nothing but the result show this to their users.
-        why = f": {job.error.message}" if job.error is not None else ""
+        # Some clients, such as astroquery, read of a failure nothing but this.
+        why = f": {job.error.message}" if job.error else ""
         raise NotFound(f"the job has no result {result_id}{why}")
     return send(job_id, result.path, result.media_type, result_id)

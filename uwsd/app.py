@@ -109,7 +109,7 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        _log.exception("%s %s", request.method, request.path)
+        _log.exception("%s %r", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
             answer = _plain("the database cannot be used now; try again", 503)
             answer.headers["Retry-After"] = "5"

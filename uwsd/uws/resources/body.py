@@ -25,6 +25,8 @@ _CHUNK = 64 * 1024
 _SPOOL = 1024 * 1024
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
+_UNKNOWN = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,127}/[\w.+-]{1,127}( *;[\x20-\x7e]{0,255})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ class _MultipartForm:
             return  # how a browser sends a file that was not chosen
         if isinstance(part, File):
             self._room -= self._size
-            media_type = part.headers.get("Content-Type", "application/octet-stream")
+            media_type = part.headers.get("Content-Type", "")
             upload = _upload(part.name, part.filename or "", media_type, self._content)
             _field(upload.name.encode(), b"", self._limits)
             self.uploads.append(upload)
@@ -209,7 +211,15 @@ def _feed(decoder: MultipartDecoder, piece: bytes | None, form: _MultipartForm) 
 
 
 def _upload(name: str, filename: str, media_type: str, content: BinaryIO) -> Upload:
-    return Upload(name=name, filename=filename[:255], media_type=media_type, content=content)
+    # It goes out again as a header, whenever somebody asks for the file.
+    if media_type and not _MEDIA_TYPE.fullmatch(media_type):
+        raise BadRequest(f"{media_type[:40]!r} is no media type; send one such as text/plain")
+    return Upload(
+        name=name,
+        filename=filename[:255],
+        media_type=media_type or _UNKNOWN,
+        content=content,
+    )
 
 
 def _spooled(limits: BodyLimits) -> BinaryIO:

@@ -200,7 +200,8 @@ def test_whatever_is_sent_the_server_stays_itself(fired_at: Server) -> None:
     print(f"UWSD_TEST_SEED={seed}")
     fuzz = Fuzz(fired_at, seed)
     everybody = workers(fired_at)
-    spent, most = 0.0, {}
+    spent = 0.0
+    most: dict[int, tuple[int, int]] = {}
     with ThreadPoolExecutor(AT_ONCE) as senders:
         for first in range(0, COUNT, BATCH):
             began = time.monotonic()

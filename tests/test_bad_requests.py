@@ -21,14 +21,16 @@ CHUNKED = "Transfer-Encoding: chunked"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
-def part(name: str, content: str, filename: str | None = None) -> str:
+def part(name: str, content: str, filename: str | None = None, media_type: str = "") -> str:
     file = "" if filename is None else f'; filename="{filename}"'
-    return f'--XX\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n{content}\r\n'
+    kind = f"\r\nContent-Type: {media_type}" if media_type else ""
+    return f'--XX\r\nContent-Disposition: form-data; name="{name}"{file}{kind}\r\n\r\n{content}\r\n'
 
 
 @dataclass(frozen=True)
 class Bad:
-    """One request and the answer it must get. ``{job}`` is a PENDING job, ``{done}`` a finished one."""
+    """One request and the answer it must get. ``{job}`` is a PENDING job, ``{file}``
+    another one, with a file, ``{done}`` a finished one."""
 
     request: str
     status: int
@@ -76,6 +78,9 @@ REQUESTS = [
     Bad(f"POST {LIST}", 400, "TEXT takes no NUL", body="TEXT=a%00b"),
     Bad(f"POST {LIST}", 400, "needs a name", body="=a"),
     Bad(f"POST {LIST}", 400, "needs a name", body="a%01b=c"),
+    Bad(f"POST {LIST}", 400, "needs a name", body="a%0Ab=c"),
+    Bad(f"POST {LIST}", 400, "one segment", body="a//b=%01"),
+    Bad(f"POST {LIST}", 400, "one segment", body="..=c"),
     # encodings
     Bad(f"POST {LIST}", 400, "is not UTF-8", body="TEXT=%FF%FE"),
     Bad(f"POST {LIST}", 400, "is not UTF-8", body="%FF=a"),
@@ -113,6 +118,11 @@ REQUESTS = [
     Bad("POST /checksum/async", 400, "FILE", body="FILE=file:///etc/passwd"),
     Bad("POST /checksum/async", 400, "FILE", body="FILE=http://user:secret@example.org/"),
     Bad("POST /checksum/async", 400, "must be given", body="PHASE=RUN"),
+    *(
+        Bad("POST /checksum/async", 400, "no media type", (MULTI,), part("FILE", "a", "a", media_type) + "--XX--\r\n")
+        for media_type in ("text/plain\0", "text/plain; x=\xc3\xa9", "text\x0b/plain", "text", "a/" + "b" * 128)
+    ),
+    Bad("PUT /checksum/async/{file}/parameters/FILE", 400, "no media type", ("Content-Type: \xe9/x",), "a"),
     # lists
     Bad(f"GET {LIST}?PHASE=SUCCESS", 400, "PHASE takes PENDING"),
     Bad(f"GET {LIST}?PHASE=pending", 400, "PHASE takes PENDING"),
@@ -168,24 +178,40 @@ REQUESTS = [
     Bad(f"GET {LIST}", 400, "set server.base_url", host="127.0.0.1:1"),
     Bad(f"GET {LIST}", 400, "set server.base_url", host="localhost"),
     Bad(f"GET {LIST}", 400, "set server.base_url", host="127.0.0.1.example.org:80"),
+    Bad(f"POST {LIST}", 400, "set server.base_url", host="[::1%x]:{port}"),
+    Bad(f"POST {LIST}", 400, "set server.base_url", host="[[::1]]:{port}"),
+    Bad(f"POST {LIST}", 400, "set server.base_url", host="::1:{port}"),
+    # headers that are as if not there
+    *(
+        Bad("GET /demo/async/{done}/results/result", 200, "hello", (header,))
+        for header in (
+            "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 +99999999999999",
+            "If-Modified-Since: Thu, 01 Jan 99999999999999999999 00:00:00 GMT",
+            "If-Unmodified-Since: soon",
+            "If-Range: Thu, 01 Jan 1970 00:00:00 +99999999999999\r\nRange: bytes=0-0",
+            "Range: lines=1-2",
+            "Range: bytes=0-0,2-2",
+        )
+    ),
 ]  # fmt: skip
 
 
 def send(server: Server, bad: Bad, **jobs: str) -> tuple[int, str]:
     """Send exactly these bytes, and return the status and the body of the answer."""
     method, _, path = bad.request.partition(" ")
+    address = urlsplit(server.url)
+    host = bad.host or address.netloc
     body = bad.body.encode("latin-1")
     if bad.body == "chunks":
         body = b"".join(b"10000\r\n" + b"a" * 0x10000 + b"\r\n" for _ in range(40)) + b"0\r\n\r\n"
     lines = [
         f"{method} {path.format(**jobs)} HTTP/1.1",
-        f"Host: {bad.host or urlsplit(server.url).netloc}",
+        f"Host: {host.format(port=address.port)}",
         "Connection: close",
         *bad.headers,
     ]
     if CHUNKED not in bad.headers:
         lines.append(f"Content-Length: {len(body) if bad.length is None else bad.length}")
-    address = urlsplit(server.url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), 20) as peer:
         peer.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         try:
@@ -207,13 +233,15 @@ def send(server: Server, bad: Bad, **jobs: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def jobs(server: Server) -> dict[str, str]:
-    """A PENDING job and a finished one."""
+    """A PENDING job, one with a file, and a finished one."""
     url = f"{server.url}/demo/async"
     pending = requests.post(url, data={"TEXT": "a"}, timeout=60).url
     done = requests.post(url, data={"PHASE": "RUN"}, timeout=60).url
     while requests.get(f"{done}/phase", timeout=60).text != "COMPLETED":
         requests.get(done, params={"WAIT": "10"}, timeout=60)
-    return {"job": pending.rpartition("/")[2], "done": done.rpartition("/")[2]}
+    files = {"FILE": ("a", b"a", "text/plain")}
+    file = requests.post(f"{server.url}/checksum/async", files=files, timeout=60).url
+    return {"job": pending[-36:], "done": done[-36:], "file": file[-36:]}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 import requests
-from werkzeug.test import Client
+from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
 from tests.serving import Server
@@ -19,8 +19,9 @@ def echo(request: Request) -> Response:
 
 def ask(edge: Edge, path: str = "/a", **environ: str) -> tuple[int, str]:
     defaults = {"HTTP_HOST": "127.0.0.1:80", "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1"}
-    answer = Client(edge).get(path, environ_overrides=defaults | environ)
-    return answer.status_code, answer.text.strip()
+    asked = create_environ(path, environ_overrides=defaults | environ)
+    body, status, _ = run_wsgi_app(edge, asked)
+    return int(status[:3]), b"".join(body).decode().strip()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,8 @@ def test_a_loopback_name_with_its_port_is_answered(host: str, port: str) -> None
 @pytest.mark.parametrize(
     "host",
     ["", "example.org", "example.org:80", "127.0.0.1:81", "127.0.0.1.example.org", "0.0.0.0:80",
-     "127.0.0.1:80@evil", "localhost.evil", "[::2]:80", "a b", "127.0.0.1:", "localhost:80:80"],
+     "127.0.0.1:80@evil", "localhost.evil", "[::2]:80", "a b", "127.0.0.1:", "localhost:80:80",
+     "[::1%evil]:80", "[[::1]]:80", "::1:80", "[127.0.0.1:80", "[:]:80"],
 )  # fmt: skip
 def test_any_other_host_is_refused(host: str) -> None:
     status, text = ask(Edge(echo), HTTP_HOST=host)
@@ -99,6 +101,15 @@ def test_nobody_chooses_our_urls_with_a_header(server: Server, headers: dict[str
     assert answer.status_code == 303
     assert answer.headers["Location"].startswith(f"{url}/")
     assert "evil" not in answer.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a b", "<x>", "a:b", "a..b", "a" * 64, "[:", "[:::]", "[::1%x]", "xn--\xe9", "a/b"]
+)
+def test_not_even_a_proxy_may_pass_on_what_is_no_host(host: str) -> None:
+    edge = Edge(echo, proxies=[ip_network("10.0.0.0/8")])
+    assert ask(edge, REMOTE_ADDR="10.1.2.3", HTTP_HOST=host)[0] == 400
+    assert ask(edge, REMOTE_ADDR="10.1.2.3", HTTP_HOST="[2001:db8::1]:8080")[0] == 200
 
 
 def test_a_trailing_slash_does_not_lose_a_post(server: Server) -> None:

@@ -20,9 +20,9 @@ from lxml import etree
 from pyvo.dal import DALQueryError, DALServiceError
 from pyvo.dal.query import DALQuery
 
+from tests.needs import need
 from tests.serving import Server, finished, wait_until
 from tests.test_bad_requests import REQUESTS, Bad, inventory, send
-from tests.test_docs import require
 from tests.test_end_to_end import BROWSER, create, document, processes_with, said
 from uwsd.worker.records import Records
 
@@ -406,7 +406,7 @@ def test_what_a_command_says_last_is_legible_whatever_it_is(failed: str, tmp_pat
     content = etree.fromstring(error).findtext(".//{*}INFO")
     assert content is not None
     assert content.endswith("x" * 4000 + "\ufffd")
-    require("stilts", "apt-get install stilts")
+    need("stilts", "apt-get install stilts")
     (tmp_path / "error.vot").write_bytes(error)
     command = ("stilts", "votlint", "votable=error.vot")
     lint = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -428,7 +428,7 @@ def test_pyvo_asks_and_hears_why_not(sync: str) -> None:
     ("query", "message"), [("EXIT=3", "Error: exit status 3"), ("EXIT=x", "EXIT takes an integer")]
 )
 def test_stilts_hears_why_not(sync: str, query: str, message: str) -> None:
-    require("stilts", "apt-get install stilts")
+    need("stilts", "apt-get install stilts")
     urls = f"tapurl={sync.removesuffix('/sync')}", f"syncurl={sync}?{query}"
     command = ("stilts", "tapquery", *urls, "sync=true", "adql=x")
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -146,7 +146,7 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        _log.exception("%s %s", request.method, request.path)
+        _log.exception("%s %r", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
             return refuse(Unavailable("the database cannot be used now; try again"))
         return _plain("something broke here; the log of the server tells what", 500)

@@ -26,6 +26,16 @@ FROM_PROXY = "uwsd.from_proxy"
 """The key under which a WSGI environment tells that a trusted proxy has sent the request."""
 
 _SLASHES = re.compile("//+")
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(\.{_LABEL})*)(:(?P<port>[0-9]{{1,5}}))?")
+_DATE = "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+_UNDERSTOOD = {
+    "HTTP_RANGE": re.compile("bytes=([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})"),
+    "HTTP_IF_RANGE": re.compile(rf'{_DATE}|(W/)?"[^"]*"'),
+    "HTTP_IF_MODIFIED_SINCE": re.compile(_DATE),
+    "HTTP_IF_UNMODIFIED_SINCE": re.compile(_DATE),
+}
+"""Headers that do not count when they are of another form (RFC 9110, sections 13.1 and 14.2)."""
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_", "HTTP_X_REAL_IP", "HTTP_X_SCRIPT_NAME")
 
 
@@ -70,6 +80,7 @@ class Edge:
         if self._prefix and (path + "/").startswith(self._prefix + "/"):
             environ["PATH_INFO"] = path.removeprefix(self._prefix) or "/"
         environ["SCRIPT_NAME"] = ""
+        _drop_strange(environ)
         return self._app(environ, start)
 
 
@@ -80,15 +91,29 @@ def _tidy(path: str) -> str:
 
 def _own_base_url(environ: "WSGIEnvironment") -> str:
     host, prefix = environ.get("HTTP_HOST", ""), environ.get("SCRIPT_NAME", "")
-    if not environ.get(FROM_PROXY):
-        name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "80")
-        if not is_loopback(name) or port != environ["SERVER_PORT"]:
-            raise Refused(
-                HTTPStatus.BAD_REQUEST,
-                "this server answers on a loopback name with its port only; "
-                "to reach it under another one, set server.base_url",
-            )
+    name, port = _host_parts(host)
+    if not environ.get(FROM_PROXY) and (not is_loopback(name) or port != environ["SERVER_PORT"]):
+        raise Refused(
+            HTTPStatus.BAD_REQUEST,
+            "this server answers on a loopback name with its port only; "
+            "to reach it under another one, set server.base_url",
+        )
     return f"{environ['wsgi.url_scheme']}://{host}{_SLASHES.sub('/', prefix).rstrip('/')}"
+
+
+def _host_parts(host: str) -> tuple[str, str]:
+    """Return the name and the port of a Host, or refuse what cannot be part of a URL."""
+    match = _HOST.fullmatch(host)
+    if match is None or (host.startswith("[") and not _is_address(match["name"][1:-1])):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{host[:80]!r} is no Host; set server.base_url")
+    return match["name"], match["port"] or "80"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _comes_from(address: str, networks: Sequence[Network]) -> bool:
@@ -102,6 +127,14 @@ def _drop_forwarded(environ: "WSGIEnvironment") -> None:
     for name in [name for name in environ if name.startswith(_FORWARDED)]:
         del environ[name]
     environ["SCRIPT_NAME"] = ""
+
+
+def _drop_strange(environ: "WSGIEnvironment") -> None:
+    for name, form in _UNDERSTOOD.items():
+        if name in environ and not form.fullmatch(environ[name]):
+            del environ[name]
+            if name == "HTTP_IF_RANGE":  # a condition that does not hold: no part, but the whole
+                environ.pop("HTTP_RANGE", None)
 
 
 def _answer(refusal: Refused, start: "StartResponse") -> Iterable[bytes]:

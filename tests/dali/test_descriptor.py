@@ -11,8 +11,8 @@ import requests
 from astropy.io.votable import parse
 from pyvo.dal.adhoc import DatalinkQuery, DatalinkResults
 
+from tests.needs import need
 from tests.serving import Server
-from tests.test_docs import require
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 UWS = "ivo://ivoa.net/std/UWS#rest-1.1"
@@ -57,7 +57,7 @@ def test_validators_find_nothing(server: Server, service: str, tmp_path: Path) -
         f'<link rel="service-desc" type="application/x-votable+xml;content=datalink" href="{url}">'
         in page
     )
-    require("stilts", "apt-get install stilts")
+    need("stilts", "apt-get install stilts")
     assert lint(answer.content, tmp_path) == []
     command = ["stilts", "datalinklint", f"votable={url}"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -74,7 +74,7 @@ def lint(votable: bytes, folder: Path) -> list[str]:
 
 def test_every_declaration_is_in_it(everything: Server, tmp_path: Path) -> None:
     document = requests.get(f"{everything.url}/all/descriptor", timeout=60).content
-    require("stilts", "apt-get install stilts")
+    need("stilts", "apt-get install stilts")
     # As pyvo needs it: see the comment in the code.
     assert set(lint(document, tmp_path)) == {
         'arraysize="1" deprecated since VOTable 1.3 Erratum #3'

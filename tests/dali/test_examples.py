@@ -9,8 +9,8 @@ import pytest
 import pyvo
 import requests
 
+from tests.needs import need
 from tests.serving import Server, finished
-from tests.test_docs import require
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 NASTY = "<script>&\"' ]]> é 𝔘"
@@ -92,7 +92,7 @@ def test_clients_read_them(server: Server, service: str) -> None:
 
 
 def test_stilts_finds_only_that_they_are_no_queries(server: Server) -> None:
-    require("stilts", "apt-get install stilts")
+    need("stilts", "apt-get install stilts")
     url = f"{server.url}/demo"
     command = ["stilts", "taplint", f"tapurl={url}", "interface=tap1.1", "stages=CPV EXA"]
     done = subprocess.run([*command, "format=json"], capture_output=True, text=True, check=True)

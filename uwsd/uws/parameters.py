@@ -16,7 +16,6 @@ from uwsd.uws.form import Form, Upload
 from uwsd.uws.job import Parameter, Source
 from uwsd.uws.joblist import JobList
 from uwsd.uws.workspace import Workspaces
-from uwsd.uws.xmltext import fits_xml
 
 _UPLOAD = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*),(?P<uri>\S+)", re.ASCII)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
@@ -168,8 +167,9 @@ def about(parameters: Sequence[Parameter], ignored: Sequence[str]) -> dict[str, 
 
 
 def _checked(name: str) -> str:
-    if not name or not fits_xml(name):
-        raise BadRequest("a parameter needs a name, of characters that XML can hold")
+    """Return the name, which has to be one segment of a URL: ``/parameters/{name}``."""
+    if not name or not name.isprintable():
+        raise BadRequest("a parameter needs a name, of printable characters")
     if "/" in name or name in (".", ".."):
         raise BadRequest(f"a parameter's name is one segment of a URL, not {name[:80]!r}")
     return name

@@ -21,6 +21,8 @@ from uwsd.uws.workspace import Workspaces
 
 _XHTML = "application/xhtml+xml"
 _CACHED = 4096
+_CACHEABLE = 16 * 1024
+"""Bytes of a document; a few jobs with long parameters must not fill the memory."""
 
 
 class JobIdConverter(BaseConverter):
@@ -65,7 +67,9 @@ class JobLists:
             self.documents.move_to_end(key)
             return self.documents[key]
         job = jobs.get(job_id)
-        document = self.documents[job_id, job.version, url] = job_document(job, url)
+        document = job_document(job, url)
+        if len(document) <= _CACHEABLE:
+            self.documents[job_id, job.version, url] = document
         if len(self.documents) > _CACHED:
             self.documents.popitem(last=False)
         return document

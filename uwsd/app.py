@@ -153,8 +153,9 @@ def _add_manners(app: Flask) -> None:
 
     @app.after_request
     def protect(answer: Response) -> Response:
-        for name, value in _PROTECTION.items():
-            answer.headers.setdefault(name, value)
+        # setdefault would look through all of them each time.
+        there = {name.lower() for name, _ in answer.headers}
+        answer.headers.extend((n, v) for n, v in _PROTECTION.items() if n.lower() not in there)
         return answer
 
     app.teardown_request(close_spooled)

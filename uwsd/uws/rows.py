@@ -1,6 +1,6 @@
 """Jobs and executions as rows of the tables, and back."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Any
 
@@ -35,10 +35,15 @@ def columns_of(job: Job) -> dict[str, Any]:
     """Return a job as its row keeps it."""
     columns = {name: getattr(job, name) for name in _PLAIN}
     return columns | {
-        "error": None if job.error is None else asdict(job.error),
-        "results": [asdict(result) for result in job.results],
-        "parameters": [asdict(parameter) for parameter in job.parameters],
+        "error": None if job.error is None else _fields(job.error),
+        "results": [_fields(result) for result in job.results],
+        "parameters": [_fields(parameter) for parameter in job.parameters],
     }
+
+
+def _fields(part: ErrorSummary | Result | Parameter) -> dict[str, Any]:
+    # asdict would copy every text deeply.
+    return {field: getattr(part, field) for field in part.__slots__}
 
 
 _PLAIN = tuple(c.name for c in job_table.c if c.name not in {"error", "results", "parameters"})
@@ -83,7 +88,7 @@ def _error(*, message: str, type: str) -> ErrorSummary:  # noqa: A002 - the sche
 def ref_of(row: Row[Any]) -> JobRef:
     """Return a row of a list; its columns are in the order of `JobRef`'s fields."""
     job_id, phase, run_id, owner, created = tuple(row)
-    return JobRef(id=job_id, phase=Phase(phase), run_id=run_id, owner=owner, created=created)
+    return JobRef(job_id, Phase(phase), run_id, owner, created)
 
 
 def execution_of(row: Row[Any]) -> Execution:

@@ -4,9 +4,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 from werkzeug.routing import BaseConverter
 
 from uwsd.uws.access import AnonymousRights
@@ -167,8 +170,13 @@ def text(value: str) -> Response:
 
 def xml(document: bytes | Iterable[bytes]) -> Response:
     """Answer with XML: text/xml, unless only application/xml is asked for (2.2.2)."""
-    accepted = request.accept_mimetypes
-    wants_application = accepted["application/xml"] > accepted["text/xml"]
-    answer = Response(document, mimetype="application/xml" if wants_application else "text/xml")
-    answer.vary.add("Accept")
+    answer = Response(document, mimetype=_kind_of_xml(request.headers.get("Accept")))
+    answer.headers.add("Vary", "Accept")
     return answer
+
+
+@lru_cache
+def _kind_of_xml(accept: str | None) -> str:
+    accepted = parse_accept_header(accept, MIMEAccept)
+    wants_application = accepted["application/xml"] > accepted["text/xml"]
+    return "application/xml" if wants_application else "text/xml"

@@ -44,5 +44,5 @@ class Puppet(Backend):
         return State[file.read_text()] if file.exists() else State.WAITING
 
 
-def create(_options: Options, root: Path) -> Puppet:
+def create(_name: str, _options: Options, root: Path) -> Puppet:
     return Puppet(root)

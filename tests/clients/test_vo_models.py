@@ -7,7 +7,6 @@ import pytest
 import requests
 from pydantic_xml import BaseXmlModel
 from vo_models.uws.models import Jobs, JobSummary, Parameter, Parameters, Results
-from vo_models.vosi.capabilities import VOSICapabilities
 
 pytestmark = pytest.mark.both_databases
 
@@ -51,8 +50,3 @@ def test_lists_parameters_and_results(phases: dict[str, str]) -> None:
     results = read(Results, f"{phases['COMPLETED']}/results")["results"]
     assert [result["id"] for result in results] == ["result", "stdout", "stderr"]
     assert read(Results, f"{phases['PENDING']}/results") == {"results": []}
-
-
-def test_capabilities(tap: str) -> None:
-    found = read(VOSICapabilities, f"{tap}/capabilities")["capability"]
-    assert "ivo://ivoa.net/std/UWS#rest-1.1" in {str(each["standard_id"]) for each in found}

@@ -12,6 +12,7 @@ from tests.conformance.asking import (
     get,
     post,
     refuses,
+    said,
 )
 from tests.serving import Server, finished, wait_until
 from uwsd.uws.documents import XLINK
@@ -158,5 +159,5 @@ def test_a_failed_job_says_so_where_its_result_would_be(service: Service) -> Non
     """DALI 5.2; astroquery shows its users nothing but this answer."""
     job = service.failed()
     assert finished(job) == "ERROR"
-    message = get(f"{job}/error").text.splitlines()[0]
+    message = str(said(document(job), "message"))
     assert refuses(get(f"{job}/results/nosuch"), 404, message)

@@ -31,7 +31,9 @@ hint = "make it"
 def site(tmp_path: Path) -> Iterator[Server]:
     config = tmp_path / "uwsd.toml"
     config.write_text(CONFIG)
-    server = Server(tmp_path / "data", config, UWSD_SUPERVISOR__TICK="0.1").start()
+    # One web process: each remembers for a moment how the site was.
+    one = {"UWSD_SERVER__WORKERS": "1", "UWSD_SUPERVISOR__TICK": "0.1"}
+    server = Server(tmp_path / "data", config, **one).start()
     wait_until(lambda: told(server)["available"] == ["true"])
     yield server
     server.stop()

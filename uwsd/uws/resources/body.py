@@ -24,6 +24,8 @@ _CHUNK = 64 * 1024
 _SPOOL = 1024 * 1024
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
+_SAYS_NOTHING = (None, "", "None")
+"""How clients write that they do not know what a file is; the last one is astroquery's."""
 _MEDIA_TYPE = re.compile(r"(?=.{,255}$)[\w!#$&^.+-]+/[\w!#$&^.+-]+ *(;[ -~]*)?", re.ASCII)
 """What may go out again as a Content-Type header (RFC 6838 section 4.2, RFC 9110 8.3.1)."""
 
@@ -215,10 +217,11 @@ def _feed(decoder: MultipartDecoder, piece: bytes | None, form: _MultipartForm) 
 
 
 def _upload(name: str, filename: str, media_type: str | None, content: BinaryIO) -> Upload:
-    media_type = media_type or "application/octet-stream"
-    if not _MEDIA_TYPE.fullmatch(media_type):
-        raise BadRequest(f"the Content-Type of {name[:80]} is no media type: {media_type[:40]!r}")
-    return Upload(name=name, filename=filename[:255], media_type=media_type, content=content)
+    if media_type in _SAYS_NOTHING:
+        media_type = "application/octet-stream"
+    elif not _MEDIA_TYPE.fullmatch(media_type or ""):
+        raise BadRequest(f"the Content-Type of {name[:80]} is no media type: {media_type!r:.42}")
+    return Upload(name=name, filename=filename[:255], media_type=media_type or "", content=content)
 
 
 def _spooled(limits: BodyLimits) -> BinaryIO:

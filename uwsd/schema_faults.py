@@ -29,7 +29,7 @@ from xmlschema.validators.facets import XsdEnumerationFacets, XsdPatternFacets
 _ATTRIBUTE = re.compile(r"attribute (?P<name>(?:\{.*?\})?[\w.-]+)=")
 _COMPONENT = re.compile(r"Xsd\w+\(name='([^']+)'.*?\)")
 _MARKS = {(1, 1): "", (0, 1): "?", (1, None): "+", (0, None): "*"}
-_LONGEST = 80  # characters of a value that are repeated
+_LONGEST = 200  # characters of a value that are repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,10 +76,11 @@ def _refusals(tree: _ElementTree) -> list[DocumentError]:
         schema = _schema()
         if schema.validate(tree):
             return []
-        return [
-            DocumentError(_clipped(entry.message), line=entry.line, element=entry.path or "")
-            for entry in islice(schema.error_log, _MANY)
-        ]
+        entries = [*islice(schema.error_log, _MANY)]
+    return [
+        DocumentError(_clipped(entry.message), line=entry.line, element=entry.path or "")
+        for entry in entries
+    ] or [DocumentError("it is not as its schema says", line=1, element="")]
 
 
 def _clipped(message: str) -> str:

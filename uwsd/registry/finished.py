@@ -5,7 +5,7 @@ from pathlib import Path
 
 from uwsd.registry.documents import Head, head_of
 from uwsd.registry.store import Draft
-from uwsd.schemas import DocumentError, validate
+from uwsd.schemas import DocumentError, explain, validate
 
 _MOST = 1024 * 1024
 """Bytes of one record; the largest in the VO have a tenth of it."""
@@ -31,9 +31,9 @@ def read_record(path: Path, authority: str) -> Draft:
         head = head_of(document)
     except OSError as error:
         raise RecordRefused(f"{path}: cannot be read: {error.strerror}") from None
-    except DocumentError as error:
-        where = f" {error.element}" if error.element else ""
-        raise RecordRefused(f"{path}:{error.line}:{where} {error.reason}") from None
+    except DocumentError:
+        # What libxml2 says is true; this says it so that people can mend it.
+        raise RecordRefused("\n".join(_line(path, e) for e in explain(document))) from None
     _check(path, head, authority)
     return Draft(identifier=head.identifier.lower(), document=document)
 
@@ -49,3 +49,9 @@ def _check(path: Path, head: Head, authority: str) -> None:
         )
     if head.status == "deleted":
         raise RecordRefused(f"{path}: to delete a record, remove its file")
+
+
+def _line(path: Path, error: DocumentError) -> str:
+    where = f"{error.element}: " if error.element else ""
+    expected = f"; expected: {error.expected}" if error.expected else ""
+    return f"{path}:{error.line}: {where}{error.reason}{expected}"

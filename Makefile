@@ -44,5 +44,9 @@ examples/agnpy/.venv/.installed: examples/agnpy/requirements.lock
 	examples/agnpy/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# How quick the server is, beside what it promises: docs/performance.md. Takes about 5 minutes.
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks $(PARTS)
+
 clean:
 	rm -rf $(VENV) examples/agnpy/.venv

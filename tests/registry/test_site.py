@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from uwsd.config import ConfigError
-from uwsd.registry.site import load_site
+from uwsd.config.options import options_of, tables
+from uwsd.registry.site import SiteFile, load_site
 
 OURS = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
 
@@ -16,6 +17,12 @@ def test_the_file_that_comes_with_uwsd_is_good(tmp_path: Path) -> None:
     assert site is not None
     assert site.identifier("Platform") == "ivo://org.example.uwsd/platform"
     assert not site.services["checksum"].publish
+
+
+def test_the_document_has_every_option() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "registry.md").read_text()
+    told = text.partition("<!-- site options -->\n")[2].partition("\n<!-- end of site")[0]
+    assert told == tables(options_of(SiteFile)), "put what `uwsd registry options` prints there"
 
 
 def test_without_a_file_there_is_no_registry(tmp_path: Path) -> None:

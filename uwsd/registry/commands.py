@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from uwsd.config import ConfigError, Settings, load
+from uwsd.config.options import options_of, tables
 from uwsd.registry.check import Finding, Unreachable, check
 from uwsd.registry.check.findings import Level
 from uwsd.registry.check.place import check_names, check_place
@@ -64,6 +65,12 @@ def init(config: Path | None) -> None:
     except FileExistsError:
         raise click.ClickException(f"{path} is there already") from None
     click.echo(f"{path} is written; change what says example, then run `uwsd registry check`")
+
+
+@registry.command()
+def options() -> None:
+    """List every option of registry/site.toml, as in docs/registry.md."""
+    click.echo(tables(options_of(SiteFile)))
 
 
 @registry.command(name="check")

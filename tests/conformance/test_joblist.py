@@ -119,8 +119,8 @@ def test_filters_are_combined_by_and(history: str, phases: tuple[str, ...]) -> N
     jobs = listed(history)
     assert len(jobs) >= 8
     assert [j.created for j in jobs] == sorted((j.created for j in jobs), reverse=True)
-    ages = ("", jobs[-1].created, jobs[3].created, jobs[0].created)
-    for after, last in itertools.product(ages, (0, 1, 3, 3423)):
+    ages = ("", jobs[3].created, jobs[0].created)
+    for after, last in itertools.product(ages, (0, 2, 3423)):
         filters = [("PHASE", phase) for phase in phases]
         filters += [("AFTER", after)] if after else []
         filters += [("LAST", str(last))] if last else []

@@ -90,8 +90,8 @@ def test_nothing_changes_them_while_it_runs(site: Server) -> None:
         ask("DELETE", job)
 
 
-# XML 1.0 has no such characters. U+FFFE is none of Unicode's, and a lone CR would be lost.
-UNPRINTABLE = ("\x0b", "a\x01b", "\x7f\x1b[31m", "\ufffe", "é\x08")
+# Characters that XML 1.0 has not, not even escaped (its section 2.2).
+UNPRINTABLE = ("\x0b", "\ufffe", "é\x1b[31m")
 
 
 @pytest.mark.parametrize("value", UNPRINTABLE, ids=ascii)
@@ -109,9 +109,7 @@ def test_what_xml_cannot_hold_is_given_by_reference(service: Service, value: str
     assert get(job, headers=browser).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["a b", "é", "a&b", "a+b%", "a?b#c", "A.b-c_d", '"', "<x>", "日本"]
-)
+@pytest.mark.parametrize("name", ["a b", "é日", "a&b+c%", "a?b#c", "A.b-c_d", '"<x>'])
 def test_any_name_is_a_segment_of_a_url(service: Service, name: str) -> None:
     """UWS 2.2.1; a value that is a reference has to be found under it."""
     job = create(service.joblist, {name: "\x01"})

@@ -26,8 +26,11 @@ class Puppet:
         self.url = create(f"{site.url}/puppet/async", {"PHASE": "RUN"})
         self._jobs = site.data / "jobs"
 
-    def goes(self, state: State, phase: str) -> None:
+    def is_now(self, state: State) -> None:
         say(self._jobs, self.url.rpartition("/")[2], state)
+
+    def goes(self, state: State, phase: str) -> None:
+        self.is_now(state)
         wait_until(lambda: get(f"{self.url}/phase").text == phase)
 
 
@@ -110,7 +113,7 @@ def test_what_is_committed_cannot_be_run_but_stopped(puppet: Puppet, phase: str)
 def test_a_held_job_waits_for_a_second_run(puppet: Puppet) -> None:
     """UWS 2.1.3: HELD is left by PHASE=RUN."""
     puppet.goes(State.HELD, "HELD")
-    say(puppet._jobs, puppet.url.rpartition("/")[2], State.WAITING)
+    puppet.is_now(State.WAITING)
     assert is_redirect(post(f"{puppet.url}/phase", {"PHASE": "RUN"}), puppet.url)
     wait_until(lambda: get(f"{puppet.url}/phase").text == "QUEUED")
     puppet.goes(State.DONE, "COMPLETED")

@@ -1,8 +1,9 @@
 """Jobs as processes of this machine, each with a worker of its own that outlives the server.
 
 All that is known of a job is in ``run/`` in its workspace (`uwsd.worker` lists the files), and
-one entry in ``.queue-NAME/`` beside the workspaces for as long as it is not over, named so that the
-first to come sorts first; NAME is the backend's, since each has slots of its own. What is found there says how the job is, the first line that fits:
+one entry in ``.queue-NAME/`` beside the workspaces for as long as it is not over, named so that
+the first to come sorts first; NAME is the backend's, since each has slots of its own. What is
+found there says how the job is, the first line that fits:
 
 ===============================  =========================================================
 no ``task.json``                 LOST: nobody has handed it over

@@ -24,7 +24,8 @@ import requests
 from lxml import etree
 from requests.utils import requote_uri
 
-from tests.fuzz.odd import INJECTED, MARK, Attempt, Odd
+from tests.fuzz.odd import Attempt, Odd
+from tests.fuzz.vocabulary import INJECTED, MARK
 from tests.serving import Server, descendants, finished, wait_until
 from uwsd.schemas import validate
 

@@ -173,11 +173,12 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
     assert "hunter2" not in repr(settings)
     config.write_text(
         "[database]\nurl = ['hunter2']\n[server]\nport = 'x'\n"
-        "[auth]\nproxy_header = 'X'\nproxy_secret = 'hunter2'\nproxy_secre = 'hunter2'\n"
+        "[auth]\nproxy_header = 'X'\nproxy_secret = 270271272\nproxy_secre = 'hunter2'\n"
     )
     with pytest.raises(ConfigError) as error:
         load(config, {})
     assert "hunter2" not in str(error.value)
+    assert "270271272" not in str(error.value)
 
 
 def test_limits_of_the_site_are_the_defaults_of_its_services(tmp_path: Path) -> None:

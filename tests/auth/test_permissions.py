@@ -31,7 +31,7 @@ GET    /closed/async                  200   200   200   401
 GET    /closed/async?PHASE=PENDING    200   200   200   401
 GET    /closed/async?PHASE=bad        400   400   400   401
 POST   /closed/async                  401   303   303   401
-POST   /closed/async?RUNID=a&RUNID=b  401   400   400   401
+POST   /closed/async?RUNID=%FF        401   400   400   401
 GET    /open/async                    200   200   200   401
 POST   /open/async                    303   303   303   401
 GET    {hers}                         401   200   403   401

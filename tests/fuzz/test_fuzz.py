@@ -226,3 +226,14 @@ def test_whatever_is_sent_the_server_stays_itself(fired_at: Server) -> None:
     assert list((fired_at.data / "spool").iterdir()) == []
     said = fired_at.log[began:].removesuffix("\n").split("\n")
     assert [line for line in said if not _LOGGED.fullmatch(line)] == []
+
+
+def test_long_documents_do_not_stay_in_memory(server: Server) -> None:
+    fields = {f"a{number}": "x" * 60_000 for number in range(30)}  # almost 2 MB
+    before = sum(holds(pid)[1] for pid in processes(server))
+    jobs = [requests.post(f"{server.url}/demo/async", fields, timeout=60) for _ in range(50)]
+    after = sum(holds(pid)[1] for pid in processes(server))
+    assert [job.status_code for job in jobs] == [200] * 50, "the redirect was followed"
+    assert after - before < MOST_GROWTH
+    for job in jobs:
+        requests.delete(job.url, timeout=60)

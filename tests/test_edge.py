@@ -51,6 +51,13 @@ def test_any_other_host_is_refused(host: str) -> None:
     assert (status, "set server.base_url" in text) == (400, True)
 
 
+def test_a_refusal_has_no_body_where_none_may_be() -> None:
+    environ = create_environ("/a", method="HEAD", environ_overrides={"HTTP_HOST": "example.org"})
+    body, status, headers = run_wsgi_app(Edge(echo), environ)
+    assert (status, b"".join(body)) == ("400 BAD REQUEST", b"")
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
 @pytest.mark.parametrize("host", ["example.org", "", "127.0.0.1:1"])
 def test_a_configured_base_url_is_the_only_one(host: str) -> None:
     edge = Edge(echo, base_url="https://jobs.example.org/uwsd/")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
 
 from uwsd.loopback import is_loopback
 
@@ -68,7 +69,9 @@ class Edge:
             _drop_forwarded(environ)
             return self._enter(environ, start)
         except Refused as refusal:
-            return _answer(refusal, start)
+            answer = Response(f"{refusal}\n", refusal.status, mimetype="text/plain")
+            answer.headers["X-Content-Type-Options"] = "nosniff"
+            return answer(environ, start)
 
     def _enter(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
@@ -135,12 +138,3 @@ def _drop_strange(environ: "WSGIEnvironment") -> None:
             del environ[name]
             if name == "HTTP_IF_RANGE":  # a condition that does not hold: no part, but the whole
                 environ.pop("HTTP_RANGE", None)
-
-
-def _answer(refusal: Refused, start: "StartResponse") -> Iterable[bytes]:
-    status = f"{refusal.status.value} {refusal.status.phrase}"
-    start(
-        status,
-        [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")],
-    )
-    return [f"{refusal}\n".encode()]

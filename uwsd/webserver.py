@@ -4,6 +4,7 @@ Every name here is one of gunicorn's settings, or one of its hooks.
 """
 
 import gc
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ _FULL_COLLECTION = 1000
 
 # gunicorn writes this into the Server header, whatever the application says.
 wsgi.SERVER = f"uwsd/{__version__}"
+
+_LONGEST_MESSAGE = 300
 
 _settings = load(None, os.environ).server
 
@@ -54,7 +57,8 @@ def on_starting(_server: object) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Answer open WAITs as soon as this worker is asked to stop."""
+    """Keep the log short, and answer open WAITs as soon as this worker is asked to stop."""
+    worker.log.error_log.addFilter(_shorten)
     _collect_seldom()
     threading.Thread(target=_stop_waiting, args=(worker,), daemon=True).start()
 
@@ -67,6 +71,14 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], _FULL_COLLECTION)
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    """Cut what gunicorn says of a bad request: it quotes all of what the client has sent."""
+    message = record.getMessage()
+    if len(message) > _LONGEST_MESSAGE:
+        record.msg, record.args = f"{message[:_LONGEST_MESSAGE]}...", ()
+    return True
 
 
 def _stop_waiting(worker: Worker) -> None:

@@ -130,13 +130,18 @@ class Odd:
         return b"".join((*chunks, self._pick((b"0\r\n\r\n",), words.ODD_LAST_CHUNKS, 0.1)))
 
     def _cut_short(self) -> Attempt:
-        """A request that stops before its end."""
-        body = self._form(2, words.TAKES[b"/demo/async"])
-        framing = self._dice.choice(
-            (b"Content-Length: %d\r\n\r\n" % (len(body) + 99), b"Transfer-Encoding: chunked\r\n\r\nffff\r\n")
-        )  # fmt: skip
-        head = b"POST /demo/async HTTP/1.1\r\nHost: $HOST\r\n" + URLENCODED + b"\r\n"
-        wire = head + framing + body
+        """A request that stops before its end, in the middle of a file perhaps."""
+        line, kind, body = self._dice.choice(
+            (
+                (b"POST /demo/async HTTP/1.1", URLENCODED, self._form(2, words.OF_A_JOB)),
+                (b"POST /checksum/async HTTP/1.1", MULTIPART, words.LONG_FILE),
+            )
+        )
+        if self._chance(0.5):
+            framing = b"Content-Length: %d" % (len(body) + 99)
+        else:
+            framing, body = b"Transfer-Encoding: chunked", b"ffffff\r\n" + body
+        wire = b"\r\n".join((line, b"Host: $HOST", kind, framing, b"", body))
         if self._chance(0.3):
             wire = wire[: self._dice.randrange(len(wire))]
         return Attempt(pieces=[wire], methods=[b"POST"], broken=True, hangs_up=self._chance(0.5))

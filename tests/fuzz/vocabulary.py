@@ -268,6 +268,7 @@ ODD_PARTS = _words(
     """,
     b'form-data; name="FILE"; filename="' + b"x" * 5000 + b'"',
 )
+LONG_FILE = b"--XX\r\nContent-Disposition: " + PARTS[1] + b"\r\n\r\n" + b"x" * 1_500_000
 PART_HEADERS = (b"no colon", b": 1", b"\xff: \xff", b"Content-Transfer-Encoding: base64", b"X: " + b"x" * 9000)  # fmt: skip
 MEDIA_TYPES = _words(
     r"""

@@ -39,14 +39,18 @@ class Workspaces:
     def keep(self, job_id: str, name: str, content: BinaryIO) -> str:
         """Keep what a client sent for the parameter ``name``; return its path in the workspace."""
         path = f"inputs/{name}-{secrets.token_hex(4)}"
-        with (self.prepare(job_id) / path).open("xb") as file:
+        (self.path(job_id) / "inputs").mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.path(job_id) / path).open("xb") as file:
             shutil.copyfileobj(content, file)
         return path
 
     def discard(self, job_id: str, path: str) -> None:
-        """Remove one kept input; the folders too when nothing else is in them."""
+        """Remove one kept input; the folders that it needed, too, when nothing else is in them.
+
+        Not ``outputs/``: the job may have been started meanwhile.
+        """
         (self.path(job_id) / path).unlink(missing_ok=True)
-        for folder in (*FOLDERS, "."):
+        for folder in ("inputs", "."):
             with suppress(OSError):
                 (self.path(job_id) / folder).rmdir()
 

@@ -8,6 +8,8 @@ import pytest
 import requests
 
 from tests.serving import Server, wait_until
+from uwsd.database import Database
+from uwsd.registry.store import RecordStore, Selection
 
 SITE = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
 
@@ -15,15 +17,17 @@ SITE = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
 class Site:
     """A server with a registry folder of its own, and a URL that is known before it starts."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, config: Path | None = None, *, about: str = SITE, **environment: str
+    ) -> None:
         self.folder = folder / "registry"
         self.folder.mkdir(parents=True)
-        self.write("site.toml", SITE)
+        self.write("site.toml", about)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.server = Server(
             folder / "data",
-            None,
+            config,
             UWSD_PORT=str(port),
             UWSD_SERVER__BASE_URL=self.url,
             UWSD_REGISTRY__FOLDER=str(self.folder),
@@ -40,6 +44,14 @@ class Site:
         self.server.start()
         wait_until(lambda: self.ask("verb=Identify").status_code == 200)
         return self
+
+    def published(self) -> dict[str, bytes | None]:
+        """Return what is in the store: each record, and None for a deleted one."""
+        database = Database.in_file(self.server.data / "uwsd.db")
+        with RecordStore(database).reading() as reading:
+            records = reading.page(Selection(), after=0, size=10**6)
+        database.close()
+        return {record.identifier: record.document for record in records}
 
     def ask(self, query: str) -> requests.Response:
         return requests.get(f"{self.url}/oai?{query}", timeout=60)

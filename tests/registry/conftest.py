@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,19 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@contextmanager
+def running(site: Site) -> Iterator[Site]:
+    """Start a site; it has to end well."""
+    try:
+        yield site.start()
+    finally:
+        ended = site.server.stop()
+    assert ended == 0, site.server.log
+    assert "Traceback" not in site.server.log
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site that no test changes."""
-    site = Site(tmp_path_factory.mktemp("registry")).start()
-    yield site
-    assert site.server.stop() == 0, site.server.log
-    assert "Traceback" not in site.server.log
+    with running(Site(tmp_path_factory.mktemp("registry"))) as site:
+        yield site

@@ -59,9 +59,10 @@ class Platform:
             identifier=identifier.lower(),
             title=title,
             description=description,
-            subjects=tuple(subjects),
+            # In an order of ours, since RegTAP has none.
+            subjects=tuple(sorted(subjects)),
             # Each way to log in is an interface of its own, of the same URL (VOResource 1.2).
-            joblists=tuple(dict.fromkeys(joblists)),
+            joblists=tuple(sorted(set(joblists))),
             capabilities=urls.get(f"{VOSI}capabilities"),
             availability=urls.get(f"{VOSI}availability"),
             updated=updated,

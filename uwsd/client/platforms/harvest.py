@@ -19,7 +19,8 @@ def harvest(url: str, wanted: Wanted) -> list[Platform]:
         page = read_page(web.get(url, query).content, url, wanted.standard)
         records |= page.records
         if not page.token:
-            return [p for p in records.values() if p is not None and wanted.fits(p)]
+            fitting = (p for _, p in sorted(records.items()) if p is not None and wanted.fits(p))
+            return list(fitting)
         resumed = [("verb", "ListRecords"), ("resumptionToken", page.token)]
         if resumed == query:
             break

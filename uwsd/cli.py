@@ -16,7 +16,6 @@ from uwsd.auth.passwords import PasswordError, hashed
 from uwsd.auth.users import Users, UsersError
 from uwsd.client.arguments import instant
 from uwsd.client.commands import COMMANDS
-from uwsd.client.platforms.commands import platforms
 from uwsd.config import ConfigError, Settings, load
 from uwsd.database import DATABASE_FAULTS, NotAlone
 from uwsd.drain import Drain, DrainFile
@@ -174,7 +173,7 @@ def list_users(config: Path | None) -> None:
             click.echo(name)
 
 
-for command in (*COMMANDS, platforms, registry):
+for command in (*COMMANDS, registry):
     main.add_command(command)
 
 

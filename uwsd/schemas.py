@@ -48,9 +48,13 @@ def explain(document: bytes) -> list[DocumentError]:
     if len(document) > LARGEST:
         return [DocumentError(f"more than {LARGEST} bytes are not taken", line=1, element="")]
     try:
-        tree = parse(document)
+        return explain_tree(parse(document))
     except DocumentError as error:
         return [error]
+
+
+def explain_tree(tree: _ElementTree) -> list[DocumentError]:
+    """Return what `explain` does, of a document that was read by `parse`."""
     refusals = _refusals(tree)
     return (_in_words(tree) if refusals and _is_small(tree) else []) or refusals
 

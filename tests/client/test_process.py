@@ -48,9 +48,9 @@ def test_a_terminal_never_sees_control_characters_of_the_server(new_server: NewS
     log = b"\x1b]0;owned\x07 50%\r100%\r\n\xff\xc2\x9b31m \xe2\x80\xae tab\there\n"
     job = server.add("ERROR", results={"stdout": (TEXT, log)}, error="bo\x9bom")
     shown = "\\x1b]0;owned\\x07 50%\r\n100%\r\n\\xff\\x9b31m \\u202e tab\there\r\n"
-    assert _on_terminal("logs", job) == (0, shown)
-    assert _on_terminal("fetch", job, "-o", "-") == (0, shown)
-    status, text = _on_terminal("wait", job)
+    assert on_terminal("logs", job) == (0, shown)
+    assert on_terminal("fetch", job, "-o", "-") == (0, shown)
+    status, text = on_terminal("wait", job)
     assert status == 1
     assert "bo\\x9bom" in text
     assert "\x9b" not in text
@@ -61,19 +61,19 @@ def test_a_terminal_gets_a_table_with_the_whole_url(
 ) -> None:
     server = new_server()
     job = server.add("HELD")
-    status, text = _on_terminal("jobs", server.joblist)
+    status, text = on_terminal("jobs", server.joblist)
     assert status == 0
     assert "a\\tb" in text
     assert job in text
     assert "┃" in text
     monkeypatch.setenv("COLUMNS", "40")
-    assert "…" not in _on_terminal("jobs", server.joblist)[1]
+    assert "…" not in on_terminal("jobs", server.joblist)[1]
 
 
 def test_a_terminal_shows_a_job_live(new_server: NewServer) -> None:
     server = new_server()
     job = server.add("COMPLETED")
-    status, text = _on_terminal("wait", job)
+    status, text = on_terminal("wait", job)
     assert status == 0
     assert "COMPLETED" in text
     assert "0:00:00" in text
@@ -94,7 +94,7 @@ def test_a_reader_that_leaves_early_is_no_disaster(new_server: NewServer) -> Non
     process.stderr.close()
 
 
-def _on_terminal(*arguments: str) -> tuple[int, str]:
+def on_terminal(*arguments: str) -> tuple[int, str]:
     """Run a command with all its streams on a terminal; return its status and what it showed."""
     parent, child = pty.openpty()
     environment = {"COLUMNS": "100", **os.environ, "TERM": "xterm"}

@@ -2,12 +2,15 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.serving import Server, wait_until
+from uwsd.database import Database
+from uwsd.registry.store import RecordStore, Selection
 
 SITE = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
 
@@ -15,15 +18,17 @@ SITE = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
 class Site:
     """A server with a registry folder of its own, and a URL that is known before it starts."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, config: Path | None = None, *, about: str = SITE, **environment: str
+    ) -> None:
         self.folder = folder / "registry"
         self.folder.mkdir(parents=True)
-        self.write("site.toml", SITE)
+        self.write("site.toml", about)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.server = Server(
             folder / "data",
-            None,
+            config,
             UWSD_PORT=str(port),
             UWSD_SERVER__BASE_URL=self.url,
             UWSD_REGISTRY__FOLDER=str(self.folder),
@@ -41,6 +46,14 @@ class Site:
         wait_until(lambda: self.ask("verb=Identify").status_code == 200)
         return self
 
+    def published(self) -> dict[str, bytes | None]:
+        """Return what is in the store: each record, and None for a deleted one."""
+        database = Database.in_file(self.server.data / "uwsd.db")
+        with RecordStore(database).reading() as reading:
+            records = reading.page(Selection(), after=0, size=10**6)
+        database.close()
+        return {record.identifier: record.document for record in records}
+
     def ask(self, query: str) -> requests.Response:
         return requests.get(f"{self.url}/oai?{query}", timeout=60)
 
@@ -50,10 +63,19 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@contextmanager
+def running(site: Site) -> Iterator[Site]:
+    """Start a site; it has to end well."""
+    try:
+        yield site.start()
+    finally:
+        ended = site.server.stop()
+    assert ended == 0, site.server.log
+    assert "Traceback" not in site.server.log
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site that no test changes."""
-    site = Site(tmp_path_factory.mktemp("registry")).start()
-    yield site
-    assert site.server.stop() == 0, site.server.log
-    assert "Traceback" not in site.server.log
+    with running(Site(tmp_path_factory.mktemp("registry"))) as site:
+        yield site

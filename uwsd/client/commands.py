@@ -13,6 +13,7 @@ from uwsd.client.arguments import file, instant, pair, url
 from uwsd.client.command import Command
 from uwsd.client.documents import RemoteJob
 from uwsd.client.errors import Interrupted, JobAborted, JobFailed
+from uwsd.client.platforms.commands import platforms
 from uwsd.client.terminal import outlet, show_jobs, tell, watching
 from uwsd.client.web import Files, Pairs, Web
 from uwsd.uws.phase import Phase
@@ -201,7 +202,7 @@ def delete(job: str, user: str | None) -> None:
     _web(job, user).delete(job)
 
 
-COMMANDS: tuple[click.Command, ...] = (submit, jobs_, wait_, logs, fetch, abort, delete)
+COMMANDS: tuple[click.Command, ...] = (submit, jobs_, wait_, logs, fetch, abort, delete, platforms)
 """What ``uwsd`` offers to the users of job services."""
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lxml import etree
 from lxml.builder import E
-from lxml.etree import _Element
+from lxml.etree import _Element, _ElementTree
 
 from uwsd.schemas import parse
 from uwsd.uws.times import to_second
@@ -87,9 +87,9 @@ class Head:
     status: str
 
 
-def head_of(document: bytes) -> Head:
-    """Return what a document says of itself; raise `uwsd.schemas.DocumentError` if it is no XML."""
-    root = parse(document).getroot()
+def head_of(tree: _ElementTree) -> Head:
+    """Return what a document says of itself."""
+    root = tree.getroot()
     return Head(
         tag=str(root.tag),
         is_resource=root.tag == f"{{{RI}}}Resource",
@@ -147,15 +147,18 @@ def standard(resource: Resource, keys: Mapping[str, str]) -> bytes:
 
 
 def stamped(document: bytes, *, created: datetime, updated: datetime) -> bytes:
-    """Return a record with the dates it lacks: when it was first published, and last changed.
+    """Return a record with the dates it lacks: when it was first published, and last changed."""
+    tree = parse(document)
+    stamp(tree, created=created, updated=updated)
+    return _written(tree.getroot())
 
-    The dates that the document of an admin's own brings along are left alone.
-    """
-    root = parse(document).getroot()
+
+def stamp(tree: _ElementTree, *, created: datetime, updated: datetime) -> None:
+    """Add the dates that a record lacks; those that an admin's own brings along are left alone."""
+    root = tree.getroot()
     for name, at in (("created", created), ("updated", updated)):
         if name not in root.attrib:
             root.set(name, to_second(at))
-    return _written(root)
 
 
 def _resource(resource: Resource) -> _Element:

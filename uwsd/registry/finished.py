@@ -3,39 +3,54 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from uwsd.registry.documents import Head, head_of
+from uwsd.registry.documents import Head, head_of, stamp
 from uwsd.registry.store import Draft
-from uwsd.schemas import DocumentError, explain, validate
-
-_MOST = 1024 * 1024
-"""Bytes of one record; the largest in the VO have a tenth of it."""
+from uwsd.schemas import LARGEST, DocumentError, explain_tree, parse
+from uwsd.uws import times
 
 
 class RecordRefused(Exception):
     """A record file that is not published; the text says where and why."""
 
 
+def files(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder, but for what is hidden: editors keep their drafts there."""
+    return (path for path in folder.glob("*") if not path.name.startswith("."))
+
+
 def finished(folder: Path, authority: str) -> Iterator[Draft]:
     """Yield a draft for each file; raise `RecordRefused` for the first that is not good."""
-    for path in sorted(folder.glob("*.xml")):
+    for path in sorted(path for path in files(folder) if path.suffix == ".xml"):
         yield read_record(path, authority)
 
 
 def read_record(path: Path, authority: str) -> Draft:
     """Return the record in a file, whose identifier has to be in ``authority``."""
     try:
-        if path.stat().st_size > _MOST:
-            raise RecordRefused(f"{path}: a record has {_MOST} bytes at the most")
+        if path.stat().st_size > LARGEST:
+            raise RecordRefused(f"{path}: a record has {LARGEST} bytes at the most")
         document = path.read_bytes()
-        validate(document)
-        head = head_of(document)
+        head = _checked(document)
     except OSError as error:
         raise RecordRefused(f"{path}: cannot be read: {error.strerror}") from None
-    except DocumentError:
-        # What libxml2 says is true; this says it so that people can mend it.
-        raise RecordRefused("\n".join(_line(path, e) for e in explain(document))) from None
+    except DocumentError as error:
+        where = f" {error.element}" if error.element else ""
+        expected = f"; expected: {error.expected}" if error.expected else ""
+        raise RecordRefused(f"{path}:{error.line}:{where} {error.reason}{expected}") from None
     _check(path, head, authority)
     return Draft(identifier=head.identifier.lower(), document=document)
+
+
+def _checked(document: bytes) -> Head:
+    """Return a record's head; raise `DocumentError` unless it will be valid when published."""
+    tree = parse(document)
+    head = head_of(tree)
+    if head.is_resource:
+        now = times.now()
+        stamp(tree, created=now, updated=now)
+    for error in explain_tree(tree):
+        raise error
+    return head
 
 
 def _check(path: Path, head: Head, authority: str) -> None:
@@ -49,9 +64,3 @@ def _check(path: Path, head: Head, authority: str) -> None:
         )
     if head.status == "deleted":
         raise RecordRefused(f"{path}: to delete a record, remove its file")
-
-
-def _line(path: Path, error: DocumentError) -> str:
-    where = f"{error.element}: " if error.element else ""
-    expected = f"; expected: {error.expected}" if error.expected else ""
-    return f"{path}:{error.line}: {where}{error.reason}{expected}"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from uwsd.config import ConfigError
-from uwsd.registry.finished import RecordRefused, finished
+from uwsd.registry.finished import RecordRefused, files, finished
 from uwsd.registry.records import Offer, Records
 from uwsd.registry.site import load_site
 from uwsd.registry.store import Draft, RecordStore
@@ -54,7 +54,7 @@ class Publisher:
 
 
 def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:
-    for path in folder.glob("*"):
+    for path in files(folder):
         with suppress(FileNotFoundError):  # it may be being replaced just now
             status = path.stat()
             yield path.name, status.st_mtime_ns, status.st_size

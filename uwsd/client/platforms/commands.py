@@ -1,9 +1,9 @@
 """``uwsd platforms``: which compute platforms there are, and how they are now."""
 
 import json
+import sys
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import click
 from rich.console import Console
@@ -16,7 +16,7 @@ from uwsd.client.platforms import STANDARD, Platform, Wanted
 from uwsd.client.platforms.harvest import harvest
 from uwsd.client.platforms.regtap import search
 from uwsd.client.platforms.status import Status, ask_all
-from uwsd.client.terminal import printable
+from uwsd.client.terminal import printable, tell
 
 REGISTRY = "https://reg.g-vo.org/tap"
 
@@ -60,15 +60,17 @@ def platforms(
 ) -> None:
     """Find compute platforms in the Virtual Observatory.
 
-    In a pipe: a line a job list; identifier, whether it is available, seconds since it said so,
-    title and URL, separated by tabs.
+    In a pipe: a line a job list, with fields separated by tabs: identifier; yes, no, was yes or
+    was no for one that does not answer now, or unknown; seconds since it said so; title; URL.
     """
     wanted = Wanted(standard=standard, subjects=subjects, words=words)
-    found = list(search(registry, wanted) if oai is None else harvest(oai, wanted))
+    found = search(registry, wanted) if oai is None else harvest(oai, wanted)
     status = ask_all(found, timeout) if ask else {}
     if as_json:
         click.echo(json.dumps([_told(p, status.get(p.identifier)) for p in found], indent=1))
-    elif Console().is_terminal:
+    elif not found:
+        tell("no platform is found")
+    elif sys.stdout.isatty():
         _show(found, status)
     else:
         for platform in found:
@@ -80,42 +82,44 @@ def _told(platform: Platform, status: Status | None) -> dict[str, object]:
 
 
 def _print(platform: Platform, status: Status | None) -> None:
-    fields = [platform.identifier, _word(status), _age(status), platform.title]
+    age = "" if status is None else f"{max(0.0, time.time() - status.at):.0f}"
     for joblist in platform.joblists:
-        click.echo("\t".join(printable(field) for field in (*fields, joblist)))
+        fields = (platform.identifier, _word(status), age, platform.title, joblist)
+        click.echo("\t".join(map(printable, fields)))
 
 
 def _show(found: list[Platform], status: dict[str, Status]) -> None:
-    table = Table("platform", "available", "asked", "record of", "job lists")
+    table = Table("platform", "available", "said", "record of", "job lists")
     table.columns[-1].overflow = "fold"
     for platform in found:
         said = status.get(platform.identifier)
-        cells = (
-            f"{platform.title}\n{platform.identifier}",
-            _word(said) + (f"\n{said.notes}" if said and said.notes else ""),
-            _ago(said),
-            platform.updated[:10],
-            "\n".join(platform.joblists),
+        table.add_row(
+            _cell(platform.title, platform.identifier),
+            _cell(_word(said), said.notes if said else ""),
+            _cell(_ago(said)),
+            _cell(platform.updated[:10]),
+            _cell(*platform.joblists),
         )
-        table.add_row(*(Text(printable(cell, keep="\n")) for cell in cells))
     Console().print(table)
 
 
+def _cell(*lines: str) -> Text:
+    return Text("\n".join(map(printable, filter(None, lines))))
+
+
 def _word(status: Status | None) -> str:
-    return "unknown" if status is None else "yes" if status.is_available else "no"
-
-
-def _age(status: Status | None) -> str:
-    return "" if status is None else f"{max(0.0, time.time() - status.at):.0f}"
+    if status is None:
+        return "unknown"
+    return ("" if status.answers else "was ") + ("yes" if status.is_available else "no")
 
 
 def _ago(status: Status | None) -> str:
     """Tell how long ago a platform answered, as people do."""
     if status is None:
-        return "it has never answered"
-    seconds = (datetime.now(UTC) - datetime.fromtimestamp(status.at, UTC)).total_seconds()
+        return ""
+    seconds = time.time() - status.at
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "now"
+    return "now" if status.answers else "just now"

@@ -1,50 +1,54 @@
 """How platforms are now: all are asked at once, and what was last heard is remembered."""
 
-import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from uwsd.client.errors import ClientError
 from uwsd.client.platforms import Platform
-from uwsd.client.platforms.records import is_available, standards
+from uwsd.client.platforms.documents import is_available, standards
 from uwsd.client.web import Web
 
 _AT_ONCE = 16
-_MOST = 1000
+_MOST = 1000  # words that are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What a platform said when it was last asked and did answer."""
+    """What a platform said when it last answered."""
 
     is_available: bool
     notes: str
     standards: tuple[str, ...]
     at: float  #: when that was, in seconds since 1970
+    answers: bool  #: whether that was just now
 
 
-def ask_all(platforms: Iterable[Platform], patience: float) -> dict[str, Status]:
-    """Return what each platform says of itself; the old word of one that does not answer now."""
-    chosen = list(platforms)
+_Known = dict[str, Status]
+"""By the URL that was asked: what one platform says is never another's word."""
+
+
+def ask_all(platforms: Sequence[Platform], patience: float) -> dict[str, Status]:
+    """Return, by IVOID, what each platform says of itself; the old word of one that is silent."""
+    urls = {p.availability: p for p in platforms if p.availability is not None}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(partial(_ask, patience=patience), chosen)
-        heard = {p.identifier: s for p, s in zip(chosen, answers, strict=True) if s is not None}
+        answers = pool.map(partial(_ask, patience=patience), urls, urls.values())
+        heard = {url: said for url, said in zip(urls, answers, strict=True) if said is not None}
     known = _recall() | heard
     _remember(known)
-    return {p.identifier: known[p.identifier] for p in chosen if p.identifier in known}
+    return {p.identifier: known[p.availability] for p in platforms if p.availability in known}
 
 
-def _ask(platform: Platform, patience: float) -> Status | None:
-    if platform.availability is None:
-        return None
-    web = Web(platform.availability, timeout=patience)
+def _ask(url: str, platform: Platform, patience: float) -> Status | None:
+    web = Web(url, timeout=patience)
     try:
-        said = is_available(web.get(platform.availability, patience=0).content)
+        said = is_available(web.get(url, patience=0).content)
         offered: tuple[str, ...] = ()
         if platform.capabilities is not None:
             offered = standards(web.get(platform.capabilities, patience=0).content)
@@ -52,7 +56,9 @@ def _ask(platform: Platform, patience: float) -> Status | None:
         return None
     if said is None:
         return None
-    return Status(is_available=said[0], notes=said[1], standards=offered, at=time.time())
+    return Status(
+        is_available=said[0], notes=said[1], standards=offered, at=time.time(), answers=True
+    )
 
 
 def _file() -> Path:
@@ -60,25 +66,20 @@ def _file() -> Path:
     return Path(cache) / "uwsd" / "platforms.json"
 
 
-def _recall() -> dict[str, Status]:
+def _recall() -> _Known:
     try:
-        known = json.loads(_file().read_text("utf-8"))
-        return {name: _status(fields) for name, fields in known.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        known = TypeAdapter(_Known).validate_json(_file().read_bytes())
+    except (OSError, ValueError):
         return {}  # it is a convenience, no more
-
-
-def _status(fields: Mapping[str, object]) -> Status:
-    return Status(**{**fields, "standards": tuple(fields["standards"])})  # type: ignore[arg-type]
+    return {url: replace(status, answers=False) for url, status in known.items()}
 
 
 def _remember(known: Mapping[str, Status]) -> None:
     newest = sorted(known.items(), key=lambda item: item[1].at)[-_MOST:]
-    text = json.dumps({name: asdict(status) for name, status in newest})
     try:
         _file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = _file().with_suffix(f".{os.getpid()}")
-        draft.write_text(text, "utf-8")
+        draft.write_bytes(TypeAdapter(_Known).dump_json(dict(newest)))
         draft.replace(_file())
     except OSError:
         return

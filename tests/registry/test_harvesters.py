@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from random import Random, SystemRandom
+from typing import Any
 
 import oaipmh_scythe
 import pytest
@@ -49,13 +51,13 @@ def by_sickle(site: Site, **more: str) -> Iterator[_Element]:
 
 
 def by_scythe(site: Site, **more: str) -> Iterator[_Element]:
-    since = {"from_": more["from"]} if more else {}
+    since: dict[str, Any] = {"from_": more["from"]} if more else {}
     with Scythe(f"{site.url}/oai") as scythe:
         try:
             for record in scythe.list_records(
                 metadata_prefix="ivo_vor", set_="ivo_managed", **since
             ):
-                yield record.xml  # type: ignore[union-attr] # it is a Record
+                yield record.xml
         except oaipmh_scythe.NoRecordsMatch:
             return
 
@@ -124,7 +126,8 @@ def take(copy: Copy, record: _Element) -> str:
 
 
 def canonical(resource: _Element) -> bytes:
-    return etree.tostring(resource, method="c14n", exclusive=True, with_tail=False)
+    written: bytes = etree.tostring(deepcopy(resource), method="c14n", exclusive=True)
+    return written.rstrip()
 
 
 def stored(site: Site) -> Copy:

@@ -26,7 +26,8 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _SAYS_NOTHING = (None, "", "None")
 """How clients write that they do not know what a file is; the last one is astroquery's."""
-_MEDIA_TYPE = re.compile(r"(?=.{,255}$)[\w!#$&^.+-]+/[\w!#$&^.+-]+ *(;[ -~]*)?", re.ASCII)
+_NAME = r"[\w!#$&^.+-]{1,127}"
+_MEDIA_TYPE = re.compile(rf"(?=.{{,255}}$){_NAME}/{_NAME} *(;[ -~]*)?", re.ASCII)
 """What may go out again as a Content-Type header (RFC 6838 section 4.2, RFC 9110 8.3.1)."""
 
 # astroquery's has a "=" and no quotes, which RFC 2045 does not allow and werkzeug does not read.

@@ -107,7 +107,11 @@ def test_a_database_that_is_not_there_is_one_sentence(verb: str, tmp_path: Path)
 
 def _holder(url: str) -> int | None:
     """Return the session that holds the supervisors' lock."""
-    query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    # The server has other databases, with supervisors of their own.
+    query = (
+        "SELECT pid FROM pg_locks JOIN pg_database ON oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory' AND granted"
+    )
     with psycopg.connect(_conninfo(url)) as connection:
         row = connection.execute(query).fetchone()
         return None if row is None else int(row[0])

@@ -38,6 +38,7 @@ def test_without_a_file_there_is_no_registry(tmp_path: Path) -> None:
         ("operators@example.org", "operators@localhost", "name@host.domain"),
         ("operators@example.org", "", "name@host.domain"),
         ("https://www.example.org/", "www.example.org", "an http or https URL"),
+        ("https://www.example.org/", "https://example.org/\\u0007", "an http or https URL"),
         ('"distributed-computing"', '"Distributed computing"', "is a term of https://www.ivoa.net"),
         ('"Example"', '"A name of seventeen"', "at most 16 characters"),
         ("short_name", "shortname", "no option platform.shortname; did you mean short_name?"),

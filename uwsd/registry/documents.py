@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lxml import etree
-from lxml.builder import E
+from lxml.builder import ElementMaker
 from lxml.etree import _Element, _ElementTree
 
 from uwsd.schemas import parse
 from uwsd.uws.times import to_second
+from uwsd.uws.xmltext import legible
 
 RI = "http://www.ivoa.net/xml/RegistryInterface/v1.0"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -29,6 +30,14 @@ _NAMESPACES = {
 _TYPE = f"{{{XSI}}}type"
 _VERSION = "1.1"
 """Of VOResource: what is written here is valid in 1.1, which the Registry of Registries reads."""
+
+
+def _add_text(element: _Element, text: str) -> None:
+    element.text = legible(text)
+
+
+E = ElementMaker(typemap={str: _add_text})
+"""Makes elements; what it is given may hold what XML cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +225,7 @@ def _add_service(root: _Element, rights: Rights, capabilities: Iterable[_Element
 
 
 def _name(tag: str, name: Name) -> _Element:
-    element = etree.Element(tag)
-    element.text = name.text
+    element = E(tag, name.text)
     if name.identifier is not None:
         element.set("ivo-id", name.identifier)
     return element

@@ -17,6 +17,7 @@ from uwsd.config import ConfigError
 from uwsd.config.options import options_of
 from uwsd.config.problems import problems_of
 from uwsd.config.source import read
+from uwsd.uws.xmltext import fits_xml
 
 FILE = "site.toml"
 TEMPLATE = Path(__file__).parents[1] / "bundled" / FILE
@@ -53,7 +54,7 @@ def _check_subject(text: str) -> str:
 
 
 def _check_url(text: str) -> str:
-    if text and not _URL.fullmatch(text):
+    if text and not (_URL.fullmatch(text) and fits_xml(text)):
         raise ValueError(f"this takes an http or https URL, not {text!r}")
     return text
 

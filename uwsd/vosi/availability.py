@@ -10,7 +10,6 @@ from uwsd.drain import Drain, DrainFile
 from uwsd.health import Condition, Health
 from uwsd.uws.errors import NotFound
 from uwsd.uws.resources.blueprint import job_lists
-from uwsd.uws.xmltext import legible
 from uwsd.vosi.capabilities import vosi
 from uwsd.vosi.documents import Availability, availability_document
 
@@ -69,7 +68,7 @@ def availability(
     notes = [*condition.troubles, *troubles, *(f"the backend {n} cannot work now" for n in broken)]
     is_up = not (condition.troubles or troubles or (broken and len(broken) == len(backends)))
     if drain is not None:
-        notes.insert(0, legible(drain.note) or "no new jobs are taken")
+        notes.insert(0, drain.note or "no new jobs are taken")
         return Availability(
             available=False, down_at=drain.since, back_at=drain.until, notes=tuple(notes)
         )

@@ -114,6 +114,6 @@ def availability_document(told: Availability) -> bytes:
     root = make.availability(
         make.available("true" if told.available else "false"),
         *(make(name, to_second(at)) for name, at in times if at is not None),
-        *(make.note(note) for note in told.notes),
+        *(make.note(legible(note)) for note in told.notes),
     )
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")

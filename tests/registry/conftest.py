@@ -14,6 +14,17 @@ from uwsd.registry.store import RecordStore, Selection
 
 SITE = (Path(__file__).parents[2] / "registry" / "site.toml").read_text()
 
+RECORD = """\
+<ri:Resource xmlns:ri="http://www.ivoa.net/xml/RegistryInterface/v1.0" status="active"
+ xmlns:vr="http://www.ivoa.net/xml/VOResource/v1.0"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="vr:Resource">
+<title>Text {text} &amp; ü</title><identifier>ivo://org.example.uwsd/{name}</identifier>
+<curation><publisher>Somebody</publisher><contact><name>Somebody</name></contact></curation>
+<content><subject>virtual-observatories</subject><description>A record</description>
+<referenceURL>https://www.example.org/</referenceURL></content></ri:Resource>
+"""
+"""A record without dates, for `str.format`."""
+
 
 class Site:
     """A server with a registry folder of its own, and a URL that is known before it starts."""

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry.conftest import SITE, Site
+from tests.registry.conftest import RECORD, SITE, Site
+
+
+OWN = RECORD.format(name="a", text=1)
 
 
 def uwsd(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -63,6 +66,9 @@ def test_the_examples_names_and_addresses_keep_a_site_from_being_registered(
         ("a.xml", "<x", "a.xml:1: "),
         ("a.xml", "<x/>", "a.xml:1: "),
         ("a.xml", "<!DOCTYPE x><x/>", "document type"),
+        ("a.xml", OWN.replace("Somebody</publisher>", "\n</publisher><b/>"), "a.xml:6: /"),
+        ("a.xml", OWN.replace("org.example.uwsd", "org.example"), "not in the authority"),
+        ("a.xml", OWN.replace('"active"', '"deleted"'), "remove its file"),
         ("site.toml", SITE.replace("org.example.uwsd", "A B"), "site.toml:5: authority.id"),
     ],
 )
@@ -77,3 +83,14 @@ def test_a_file_that_is_not_good_is_named(
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_hidden_is_no_record(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "site.toml").write_text(SITE)
+    (folder / ".a.xml").write_text("<x")  # as an editor leaves it for a moment
+    (folder / ".#a.xml").symlink_to("nobody@nowhere")
+    done = uwsd("check", cwd=tmp_path, UWSD_SERVER__BASE_URL="http://127.0.0.1:9")
+    assert "a.xml" not in done.stderr
+    assert "does not answer" in done.stderr

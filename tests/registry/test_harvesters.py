@@ -3,9 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from random import Random, SystemRandom
-from typing import Any
 
 import oaipmh_scythe
 import pytest
@@ -16,7 +14,7 @@ from lxml.etree import _Element
 from oaipmh_scythe import Scythe
 from sickle import Sickle
 
-from tests.registry.conftest import Site, running
+from tests.registry.conftest import RECORD, Site, running
 from tests.serving import wait_until
 from uwsd.registry.oai.arguments import Verb
 from uwsd.registry.oai.documents import OAI, RI
@@ -24,15 +22,6 @@ from uwsd.registry.oai.token import Continuation, signing_key
 
 RECORDS, PAGE = 2500, 400
 OAI_TAG, RESOURCE = f"{{{OAI}}}", f"{{{RI}}}Resource"
-RECORD = """\
-<ri:Resource xmlns:ri="http://www.ivoa.net/xml/RegistryInterface/v1.0" status="active"
- xmlns:vr="http://www.ivoa.net/xml/VOResource/v1.0"
- xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="vr:Resource">
-<title>Text {text} &amp; ü</title><identifier>ivo://org.example.uwsd/{name}</identifier>
-<curation><publisher>Somebody</publisher><contact><name>Somebody</name></contact></curation>
-<content><subject>virtual-observatories</subject><description>A record</description>
-<referenceURL>https://www.example.org/</referenceURL></content></ri:Resource>
-"""
 
 Copy = dict[str, bytes | None]
 """What a harvester has: the records by identifier, None for those that are deleted."""
@@ -51,11 +40,10 @@ def by_sickle(site: Site, **more: str) -> Iterator[_Element]:
 
 
 def by_scythe(site: Site, **more: str) -> Iterator[_Element]:
-    since: dict[str, Any] = {"from_": more["from"]} if more else {}
     with Scythe(f"{site.url}/oai") as scythe:
         try:
             for record in scythe.list_records(
-                metadata_prefix="ivo_vor", set_="ivo_managed", **since
+                from_=more.get("from"), metadata_prefix="ivo_vor", set_="ivo_managed"
             ):
                 yield record.xml
         except oaipmh_scythe.NoRecordsMatch:
@@ -126,8 +114,7 @@ def take(copy: Copy, record: _Element) -> str:
 
 
 def canonical(resource: _Element) -> bytes:
-    written: bytes = etree.tostring(deepcopy(resource), method="c14n", exclusive=True)
-    return written.rstrip()
+    return etree.tostring(resource, method="c14n", exclusive=True)
 
 
 def stored(site: Site) -> Copy:

@@ -17,7 +17,7 @@ from uwsd.health import Condition
 from uwsd.registry.oai.documents import OAI, RI
 from uwsd.schemas import validate
 from uwsd.vosi.availability import availability
-from uwsd.vosi.documents import availability_document
+from uwsd.vosi.documents import AVAILABILITY, availability_document
 
 BASIC = "ivo://ivoa.net/sso#BasicAA"
 SERVICES = ("closed", "open")
@@ -176,6 +176,6 @@ def test_every_state_can_be_told(condition: str, drain: str) -> None:
             condition in ("up", "one backend broken") and drain == "taking jobs" and not troubles
         )
         assert root[0].text == ("true" if is_well else "false")
-        assert (len(root) == 2 and root[1].tag.endswith("upSince")) is (
+        assert (len(root) == 2 and root[1].tag == f"{{{AVAILABILITY}}}upSince") is (
             is_well and condition == "up"
         )

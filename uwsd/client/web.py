@@ -12,7 +12,7 @@ import requests
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_netrc_auth
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import LocationValueError, NewConnectionError
 
 from uwsd import __version__
 from uwsd.client.errors import Refused, Unreachable
@@ -134,7 +134,7 @@ class Web:
         while True:
             try:
                 answer = send()
-            except requests.RequestException as error:
+            except (requests.RequestException, LocationValueError) as error:
                 failure, pause = _unreachable(url, error, taken=not repeatable), delay
                 again = self._may_try_again(error, repeatable=repeatable)
             else:
@@ -149,7 +149,7 @@ class Web:
             time.sleep(pause)
             delay *= 2
 
-    def _may_try_again(self, error: requests.RequestException, *, repeatable: bool) -> bool:
+    def _may_try_again(self, error: Exception, *, repeatable: bool) -> bool:
         if isinstance(_reason(error), NewConnectionError):
             return self._has_answered  # a server that was never there is a wrong URL
         return repeatable and isinstance(error, _BROKEN)
@@ -199,13 +199,13 @@ def _retry_after(answer: Response) -> float | None:
         return None
 
 
-def _unreachable(url: str, error: requests.RequestException, *, taken: bool = False) -> Unreachable:
+def _unreachable(url: str, error: Exception, *, taken: bool = False) -> Unreachable:
     why = str(_reason(error)).rpartition(": ")[2]
     doubt = "; it may have taken the request all the same" if taken else ""
     return Unreachable(f"{url} cannot be reached: {why}{doubt}")
 
 
-def _reason(error: requests.RequestException) -> object:
+def _reason(error: Exception) -> object:
     """Return what urllib3 says, without what it is wrapped in."""
     inner = error.args[0] if error.args else error
     return getattr(inner, "reason", inner)

@@ -19,6 +19,7 @@ class Said(NamedTuple):
     content: str
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    pace: float = 0.0  #: seconds between two bytes
 
 
 Answering = Callable[[Callable[[str], Said]], str]
@@ -47,6 +48,7 @@ def regtap(site: Site) -> Iterator[str]:
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
+    ended = threading.Event()
     with ExitStack() as stack:
 
         def start(say: Callable[[str], Said]) -> str:
@@ -57,7 +59,13 @@ def answering() -> Iterator[Answering]:
                     for name, value in said.headers:
                         self.send_header(name, value)
                     self.end_headers()
-                    self.wfile.write(said.content.encode())
+                    if not said.pace:
+                        self.wfile.write(said.content.encode())
+                        return
+                    for byte in said.content.encode():
+                        if ended.wait(said.pace):
+                            return
+                        self.wfile.write(bytes((byte,)))
 
                 def log_message(self, *_: object) -> None:
                     pass
@@ -68,6 +76,7 @@ def answering() -> Iterator[Answering]:
             stack.callback(server.server_close)
             stack.callback(thread.join)
             stack.callback(server.shutdown)
+            stack.callback(ended.set)
             return f"http://127.0.0.1:{server.server_address[1]}"
 
         yield start

@@ -2,15 +2,29 @@
 
 import json
 import re
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.client.conftest import Uwsd
+from tests.client.platforms.conftest import Answering, Said
 from tests.client.test_process import on_terminal
 from tests.registry.conftest import Site
 from tests.registry.regtap import Registry, serving
 from uwsd.client.platforms import Platform, status
+
+NOWHERE = Platform(
+    identifier="ivo://x/y",
+    title="x",
+    description="",
+    subjects=(),
+    joblists=("http://127.0.0.1:9/async",),
+    capabilities=None,
+    availability=None,
+    updated="",
+)
 
 
 def test_the_last_word_of_a_silent_platform_is_remembered(
@@ -54,17 +68,28 @@ def age_the_memory(file: Path, *, hours: int) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "http://[::1", "gopher://x/", "", "http://", "http://a b/", "x" * 9999],
+    [
+        "file:///etc/passwd",
+        "http://[::1",
+        "gopher://x/",
+        "",
+        "http://",
+        "http://a b/",
+        "http://a..b/",
+        "x" * 9999,
+    ],
 )
 def test_a_url_that_is_none_is_an_unknown_platform(url: str) -> None:
-    platform = Platform(
-        identifier="ivo://x/y",
-        title="x",
-        description="",
-        subjects=(),
-        joblists=("http://127.0.0.1:9/async",),
-        capabilities=url,
-        availability=url,
-        updated="",
-    )
+    platform = replace(NOWHERE, capabilities=url, availability=url)
     assert status.ask_all([platform], patience=5) == {}
+
+
+def test_one_that_answers_without_end_is_not_waited_for(
+    answering: Answering,
+) -> None:
+    """Each byte comes in time, the last one never."""
+    url = answering(lambda _path: Said("<a>" + " " * 10_000, pace=0.05))
+    slow = replace(NOWHERE, availability=url)
+    before = time.monotonic()
+    assert status.ask_all([slow], patience=0.5) == {}
+    assert time.monotonic() - before < 5

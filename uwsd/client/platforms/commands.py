@@ -43,7 +43,7 @@ REGISTRY = "https://reg.g-vo.org/tap"
     type=click.FloatRange(0.1),
     default=10.0,
     show_default=True,
-    help="Seconds to wait for the word of a platform.",
+    help="Seconds to wait for what the platforms say.",
 )
 @click.option("--ask/--no-ask", default=True, help="Whether to ask the platforms how they are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from pydantic import TypeAdapter
 
@@ -15,7 +16,7 @@ from uwsd.client.platforms import Platform
 from uwsd.client.platforms.documents import is_available, standards
 from uwsd.client.web import Web
 
-_AT_ONCE = 16
+_AT_ONCE = 100
 _MOST = 1000  # words that are remembered
 
 
@@ -35,11 +36,30 @@ _Known = dict[str, Status]
 
 
 def ask_all(platforms: Sequence[Platform], patience: float) -> dict[str, Status]:
-    """Return, by IVOID, what each platform says of itself; the old word of one that is silent."""
+    """Return, by IVOID, what each platform says of itself; the old word of one that is silent.
+
+    It is all over after ``patience`` seconds, however slowly somebody answers.
+    """
     urls = {p.availability: p for p in platforms if p.availability is not None}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(partial(_ask, patience=patience), urls, urls.values())
-        heard = {url: said for url, said in zip(urls, answers, strict=True) if said is not None}
+    todo: SimpleQueue[tuple[str, Platform]] = SimpleQueue()
+    for item in urls.items():
+        todo.put(item)
+    heard: _Known = {}
+
+    def work() -> None:
+        with suppress(Empty):
+            while True:
+                url, platform = todo.get_nowait()
+                if (said := _ask(url, platform, patience)) is not None:
+                    heard[url] = said
+
+    # Daemons: who has not answered by then is not waited for at the end either.
+    threads = [Thread(target=work, daemon=True) for _ in range(min(len(urls), _AT_ONCE))]
+    give_up = time.monotonic() + patience
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, give_up - time.monotonic()))
     known = _recall() | heard
     _remember(known)
     return {p.identifier: known[p.availability] for p in platforms if p.availability in known}

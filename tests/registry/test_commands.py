@@ -9,7 +9,6 @@ import pytest
 
 from tests.registry.conftest import RECORD, SITE, Site
 
-
 OWN = RECORD.format(name="a", text=1)
 
 

@@ -51,7 +51,6 @@ DELETED = "<record><header status='deleted'><identifier>ivo://x/{}</identifier><
             5,
             "badVerb: who\\u202e?",
         ),
-        (Said(page(token="again")), 5, "goes on for ever"),
     ],
 )
 def test_what_is_no_registry_is_said_in_a_line(
@@ -75,6 +74,19 @@ def test_a_registry_that_goes_on_for_ever_comes_to_an_end(
     assert (run.exit_code, run.stdout) == (5, "")
     assert "goes on for ever" in run.stderr
     assert next(numbers) == 20
+
+
+def test_a_token_that_leads_to_itself_is_followed_once(answering: Answering, uwsd: Uwsd) -> None:
+    asked: list[str] = []
+
+    def again(path: str) -> Said:
+        asked.append(path)
+        return Said(page(record("a"), token="again"))
+
+    run = uwsd("platforms", "--harvest", answering(again))
+    assert run.exit_code == 5
+    assert "goes on for ever" in run.stderr
+    assert len(asked) == 2
 
 
 def test_a_searchable_registry_that_does_not_answer_is_said_in_a_line(

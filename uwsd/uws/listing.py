@@ -1,20 +1,32 @@
 """The queries of job lists: filters, order, pages (UWS 1.1 section 2.2.2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, literal, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    select,
+    tuple_,
+    union_all,
+)
 
+from uwsd.uws.job import JobRef
 from uwsd.uws.phase import Phase
-from uwsd.uws.tables import Instant
+from uwsd.uws.tables import IS_LISTED, Instant
 from uwsd.uws.tables import job as job_table
 
 PAGE = 500
 """How many jobs are read at a time."""
 
 _REF_COLUMNS = tuple(job_table.c[name] for name in ("id", "phase", "run_id", "owner", "created"))
+_SIZE = bindparam("size", type_=Integer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,30 +38,68 @@ class Filters:
     last: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """The jobs among which filters choose: of one service, and of ``owner`` or of everyone."""
+
+    service: str
+    owner: str | None = None
+    everyone: bool = False
+
+
 def page(
-    conditions: Sequence[ColumnElement[bool]], phases: Sequence[Phase], size: int
-) -> Select[Any]:
-    """One limited branch a phase: with ``phase IN`` SQLite would walk the whole history."""
+    whose: Whose, filters: Filters, size: int, beyond: JobRef | None = None
+) -> tuple[Select[Any], dict[str, Any]]:
+    """Return the query for the next ``size`` jobs, those after ``beyond``, and its values."""
+    values: dict[str, Any] = {"service": whose.service, "size": size}
+    if not whose.everyone and whose.owner is not None:
+        values["owner"] = whose.owner
+    if filters.after is not None:
+        values["after"] = filters.after
+    if beyond is not None:
+        values |= {"beyond": beyond.created, "beyond_id": beyond.id}
+    values |= {_phase(number): phase for number, phase in enumerate(filters.phases)}
+    return _query(frozenset(values), len(filters.phases), whose.everyone), values
+
+
+@cache
+def _query(names: frozenset[str], phases: int, everyone: bool) -> Select[Any]:
+    """Return the query that takes the values of these names; to make it takes longer than to run.
+
+    There is one limited branch a phase: with ``phase IN`` SQLite would walk the whole history.
+    """
+    scope = tuple(_scope(names, everyone))
     if not phases:
-        return _newest(select(*_REF_COLUMNS).where(*conditions), size)
+        # ARCHIVED jobs are listed only when asked for by name.
+        return _newest(select(*_REF_COLUMNS).where(*scope, IS_LISTED))
     branches = [
         select(
             _newest(
-                select(*_REF_COLUMNS).where(*conditions, job_table.c.phase == phase), size
+                select(*_REF_COLUMNS).where(*scope, job_table.c.phase == bindparam(_phase(number)))
             ).subquery()
         )
-        for phase in phases
+        for number in range(phases)
     ]
     merged = union_all(*branches).subquery()
-    newest = select(merged).order_by(merged.c.created.desc(), merged.c.id.desc())
-    return newest.limit(size)
+    return select(merged).order_by(merged.c.created.desc(), merged.c.id.desc()).limit(_SIZE)
 
 
-def _newest(query: Select[Any], size: int) -> Select[Any]:
-    return query.order_by(job_table.c.created.desc(), job_table.c.id.desc()).limit(size)
+def _scope(names: frozenset[str], everyone: bool) -> Iterator[ColumnElement[bool]]:
+    yield job_table.c.service == bindparam("service")
+    if "owner" in names:
+        yield job_table.c.owner == bindparam("owner")
+    elif not everyone:
+        yield job_table.c.owner.is_(None)
+    if "after" in names:
+        yield job_table.c.created > bindparam("after")
+    if "beyond" in names:
+        here = bindparam("beyond", type_=Instant), bindparam("beyond_id", type_=String)
+        yield tuple_(job_table.c.created, job_table.c.id) < tuple_(*here)
 
 
-def before(row: Row[Any]) -> ColumnElement[bool]:
-    """Return the condition that leaves what comes after ``row`` in a list."""
-    here = tuple_(literal(row.created, Instant), literal(row.id))
-    return tuple_(job_table.c.created, job_table.c.id) < here
+def _newest(query: Select[Any]) -> Select[Any]:
+    return query.order_by(job_table.c.created.desc(), job_table.c.id.desc()).limit(_SIZE)
+
+
+def _phase(number: int) -> str:
+    return f"phase_{number}"

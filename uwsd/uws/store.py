@@ -6,30 +6,19 @@ The ``execution`` table is what the supervisor has to do: it outlives a deleted 
 the engine has let go of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    cast,
-    delete,
-    func,
-    insert,
-    select,
-    type_coerce,
-    update,
-)
+from sqlalchemy import Connection
 
 from uwsd.database import Database
+from uwsd.uws import statements
 from uwsd.uws.feed import Feed
 from uwsd.uws.job import Job, JobRef
-from uwsd.uws.listing import PAGE, Filters, before, page
+from uwsd.uws.listing import PAGE, Filters, Whose, page
 from uwsd.uws.phase import Phase
 from uwsd.uws.rows import (
     Execution,
@@ -40,9 +29,9 @@ from uwsd.uws.rows import (
     no_job,
     ref_of,
 )
-from uwsd.uws.tables import Instant
-from uwsd.uws.tables import execution as execution_table
-from uwsd.uws.tables import job as job_table
+
+_BREATH = 0.001
+"""Seconds between two pages of a list: others get their turn, also to read from their sockets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +53,18 @@ class JobStore:
     def add(self, job: Job, *, want: Want | None = None) -> None:
         """Keep a new job, and what is wanted of it."""
         with self._database.write() as connection:
-            connection.execute(insert(job_table).values(columns_of(job)))
+            connection.execute(statements.ADD_JOB, columns_of(job))
             if want is not None:
-                connection.execute(insert(execution_table).values(_wanted(job.id, want)))
+                connection.execute(statements.ADD_EXECUTION, _wanted(job.id, want))
                 self.feed.note(connection, job.id)
         if want is not None:
             self.feed.publish()
 
     def stamp(self, service: str, job_id: str) -> Stamp:
         """Return the version, owner and phase of a job."""
-        columns = job_table.c.version, job_table.c.owner, job_table.c.phase
+        which = {"job_id": job_id, "service": service}
         with self._database.read() as connection:
-            row = connection.execute(select(*columns).where(_is(service, job_id))).one_or_none()
+            row = connection.execute(statements.STAMP, which).one_or_none()
         if row is None:
             raise no_job(job_id)
         version, owner, phase = row
@@ -83,11 +72,14 @@ class JobStore:
 
     def get(self, service: str, job_id: str) -> Job:
         """Return a job of one service."""
-        return self._one(_is(service, job_id), job_id)
+        with self._database.read() as connection:
+            which = {"job_id": job_id, "service": service}
+            return found(connection.execute(statements.JOB_OF_SERVICE, which), job_id)
 
     def load(self, job_id: str) -> Job:
         """Return a job of any service."""
-        return self._one(job_table.c.id == job_id, job_id)
+        with self._database.read() as connection:
+            return found(connection.execute(statements.JOB, {"job_id": job_id}), job_id)
 
     def find(
         self, service: str, filters: Filters, *, owner: str | None = None, everyone: bool = False
@@ -96,15 +88,19 @@ class JobStore:
 
         They are read in pages, and no connection is held while a page is being sent.
         """
-        scope = [job_table.c.service == service]
-        if not everyone:
-            scope.append(job_table.c.owner == owner)  # None: IS NULL
-        if filters.after is not None:
-            scope.append(job_table.c.created > filters.after)
-        # ARCHIVED jobs are listed only when asked for by name.
-        if not filters.phases:
-            scope.append(job_table.c.phase != Phase.ARCHIVED)
-        yield from self._pages(scope, filters.phases, filters.last)
+        whose = Whose(service=service, owner=owner, everyone=everyone)
+        rest, beyond = filters.last, None
+        while rest is None or rest > 0:
+            if beyond is not None:
+                time.sleep(_BREATH)
+            size = PAGE if rest is None else min(PAGE, rest)
+            with self._database.read() as connection:
+                rows = connection.execute(*page(whose, filters, size, beyond)).all()
+            for row in rows:
+                yield (beyond := ref_of(row))
+            if len(rows) < size:
+                return
+            rest = None if rest is None else rest - size
 
     def change(
         self,
@@ -118,9 +114,8 @@ class JobStore:
 
         What ``edit`` raises undoes everything. An unchanged job is not written.
         """
-        condition = job_table.c.id == job_id if service is None else _is(service, job_id)
         with self._database.write() as connection:
-            was = self._locked(connection, condition, job_id)
+            was = _locked(connection, service, job_id)
             now = edit(was)
             if now != was:
                 now = replace(now, version=was.version + 1)
@@ -133,67 +128,50 @@ class JobStore:
 
     def forget(self, service: str | None, job_id: str, allow: Callable[[Job], None]) -> None:
         """Delete a job, once ``allow`` has not objected; the engine is told afterwards."""
-        condition = job_table.c.id == job_id if service is None else _is(service, job_id)
         with self._database.write() as connection:
-            allow(self._locked(connection, condition, job_id))
-            connection.execute(delete(job_table).where(job_table.c.id == job_id))
+            allow(_locked(connection, service, job_id))
+            connection.execute(statements.DELETE_JOB, {"job_id": job_id})
             _set_want(connection, job_id, Want.FORGET)
             self.feed.note(connection, job_id)
         self.feed.publish()
 
     def unsettled(self) -> list[Execution]:
         """Return all that is still to be done on engines, oldest job first."""
-        query = (
-            select(execution_table)
-            .outerjoin(job_table, job_table.c.id == execution_table.c.job_id)
-            .where(execution_table.c.settled.is_(False))
-            .order_by(job_table.c.created, job_table.c.id)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(statements.UNSETTLED).all()
         return [execution_of(row) for row in rows]
 
     def note(self, job_id: str, **columns: str) -> None:
         """Write down the backend or the handle of an execution."""
-        statement = update(execution_table).where(execution_table.c.job_id == job_id)
         with self._database.write() as connection:
-            connection.execute(statement.values(columns))
+            connection.execute(statements.WRITE_EXECUTION, {"of_job": job_id, **columns})
 
     def settle(self, job_id: str) -> None:
         """Write down that the engine has said its last word, unless all is to be forgotten."""
-        row = execution_table.c.job_id == job_id, execution_table.c.want != Want.FORGET
         with self._database.write() as connection:
-            connection.execute(update(execution_table).where(*row).values(settled=True))
+            connection.execute(statements.SETTLE, {"of_job": job_id})
 
     def drop(self, job_id: str) -> None:
         """Remove an execution: nothing of it is left anywhere."""
         with self._database.write() as connection:
-            connection.execute(delete(execution_table).where(execution_table.c.job_id == job_id))
+            connection.execute(statements.DROP_EXECUTION, {"of_job": job_id})
 
     def expired(self, at: datetime) -> list[str]:
         """Return the ids of the jobs whose destruction time has come (2.1.5)."""
-        due = job_table.c.destruction <= at, job_table.c.phase != Phase.ARCHIVED
         with self._database.read() as connection:
-            return list(connection.scalars(select(job_table.c.id).where(*due)))
+            return list(connection.scalars(statements.EXPIRED, {"at": at}))
 
     def overdue(self, at: datetime) -> list[str]:
         """Return the ids of the jobs that have run for longer than they may (2.1.4)."""
         with self._database.read() as connection:
-            rows = connection.scalars(_running(job_table.c.id).where(_deadline() <= at))
-            return list(rows)
+            return list(connection.scalars(statements.OVERDUE, {"at": at}))
 
     def next_deadline(self) -> datetime | None:
         """Return when the next job will be overdue or expired, or None."""
-        destruction = (
-            select(job_table.c.destruction)
-            .where(job_table.c.destruction.is_not(None), job_table.c.phase != Phase.ARCHIVED)
-            .order_by(job_table.c.destruction)
-            .limit(1)
-        )
         with self._database.read() as connection:
             known = (
-                connection.scalar(destruction),
-                connection.scalar(_running(func.min(_deadline()))),
+                connection.scalar(statements.NEXT_DESTRUCTION),
+                connection.scalar(statements.NEXT_OVERDUE),
             )
         return min((at for at in known if at is not None), default=None)
 
@@ -201,76 +179,32 @@ class JobStore:
         """Whether there is a job, or an execution, of that id: whether its files are needed."""
         with self._database.read() as connection:
             return any(
-                connection.scalar(select(column).where(column == job_id)) is not None
-                for column in (job_table.c.id, execution_table.c.job_id)
+                connection.scalar(query, {"job_id": job_id}) is not None
+                for query in (statements.JOB_KNOWN, statements.EXECUTION_KNOWN)
             )
 
-    def _one(self, condition: ColumnElement[bool], job_id: str) -> Job:
-        with self._database.read() as connection:
-            return found(connection.execute(select(job_table).where(condition)), job_id)
-
-    def _locked(self, connection: Connection, condition: ColumnElement[bool], job_id: str) -> Job:
-        return found(
-            connection.execute(select(job_table).where(condition).with_for_update()), job_id
-        )
-
     def _write(self, connection: Connection, job: Job, was: int) -> None:
-        row = job_table.c.id == job.id, job_table.c.version == was
-        done = connection.execute(update(job_table).where(*row).values(columns_of(job)))
-        assert done.rowcount == 1, "the row is locked"
+        values = columns_of(job) | {"job_id": job.id, "was": was}
+        assert connection.execute(statements.WRITE_JOB, values).rowcount == 1, "the row is locked"
         self.feed.note(connection, job.id)
 
-    def _pages(
-        self,
-        scope: Sequence[ColumnElement[bool]],
-        phases: Sequence[Phase],
-        last: int | None,
-    ) -> Iterator[JobRef]:
-        beyond: tuple[ColumnElement[bool], ...] = ()
-        while last is None or last > 0:
-            size = PAGE if last is None else min(PAGE, last)
-            with self._database.read() as connection:
-                rows = connection.execute(page((*scope, *beyond), phases, size)).all()
-            yield from map(ref_of, rows)
-            if len(rows) < size:
-                return
-            last = None if last is None else last - size
-            beyond = (before(rows[-1]),)
 
-
-def _is(service: str, job_id: str) -> ColumnElement[bool]:
-    return and_(job_table.c.id == job_id, job_table.c.service == service)
-
-
-def _deadline() -> ColumnElement[datetime]:
-    limit = cast(job_table.c.duration, BigInteger) * 1000
-    milliseconds = type_coerce(job_table.c.started, BigInteger) + limit
-    return type_coerce(milliseconds, Instant)
-
-
-def _running(column: ColumnElement[Any]) -> Select[Any]:
-    """Select of the jobs that have a deadline: what they are at is not yet over."""
-    return (
-        select(column)
-        .join(execution_table, execution_table.c.job_id == job_table.c.id)
-        .where(
-            execution_table.c.settled.is_(False),
-            execution_table.c.want == Want.RUN,
-            job_table.c.duration > 0,
-            job_table.c.started.is_not(None),
-            job_table.c.ended.is_(None),
-        )
-    )
+def _locked(connection: Connection, service: str | None, job_id: str) -> Job:
+    which = {"job_id": job_id}
+    if service is None:
+        return found(connection.execute(statements.LOCK_JOB, which), job_id)
+    which["service"] = service
+    return found(connection.execute(statements.LOCK_JOB_OF_SERVICE, which), job_id)
 
 
 def _set_want(connection: Connection, job_id: str, want: Want) -> None:
-    row = execution_table.c.job_id == job_id
+    values = {"of_job": job_id, "want": want}
     if want is Want.STOP:  # what was never handed over, or is over, needs no stopping
-        connection.execute(update(execution_table).where(row).values(want=want))
+        connection.execute(statements.WRITE_EXECUTION, values)
         return
-    values = {"want": want, "settled": False}
-    if connection.execute(update(execution_table).where(row).values(values)).rowcount == 0:
-        connection.execute(insert(execution_table).values(_wanted(job_id, want)))
+    values["settled"] = False
+    if connection.execute(statements.WRITE_EXECUTION, values).rowcount == 0:
+        connection.execute(statements.ADD_EXECUTION, _wanted(job_id, want))
 
 
 def _wanted(job_id: str, want: Want) -> dict[str, Any]:

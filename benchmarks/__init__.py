@@ -1,0 +1,1 @@
+"""What this server promises to be quick at, measured: ``make bench``."""

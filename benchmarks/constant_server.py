@@ -1,0 +1,8 @@
+"""gunicorn's configuration for `constant`: uwsd's own, but for what is about WAITs."""
+
+from uwsd import webserver
+from uwsd.webserver import *  # noqa: F403 - every name is a setting
+
+
+def post_worker_init(_worker: object) -> None:
+    pass

@@ -118,8 +118,10 @@ def _add_manners(app: Flask) -> None:
 
     @app.after_request
     def protect(answer: Response) -> Response:
+        there = {name.lower() for name, _ in answer.headers}
         for name, value in _PROTECTION.items():
-            answer.headers.setdefault(name, value)
+            if name.lower() not in there:  # setdefault would look through all of them each time
+                answer.headers.add(name, value)
         return answer
 
     app.teardown_request(close_spooled)

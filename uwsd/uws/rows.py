@@ -1,6 +1,6 @@
 """Jobs and executions as rows of the tables, and back."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Any
 
@@ -35,10 +35,15 @@ def columns_of(job: Job) -> dict[str, Any]:
     """Return a job as its row keeps it."""
     columns = {name: getattr(job, name) for name in _PLAIN}
     return columns | {
-        "error": None if job.error is None else asdict(job.error),
-        "results": [asdict(result) for result in job.results],
-        "parameters": [asdict(parameter) for parameter in job.parameters],
+        "error": None if job.error is None else _fields(job.error),
+        "results": [_fields(result) for result in job.results],
+        "parameters": [_fields(parameter) for parameter in job.parameters],
     }
+
+
+def _fields(part: ErrorSummary | Result | Parameter) -> dict[str, Any]:
+    # asdict would copy every text deeply.
+    return {field: getattr(part, field) for field in part.__slots__}
 
 
 _PLAIN = tuple(c.name for c in job_table.c if c.name not in {"error", "results", "parameters"})

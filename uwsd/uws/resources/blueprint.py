@@ -3,9 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 from werkzeug.routing import BaseConverter
 
 from uwsd.uws.documents import job_document
@@ -118,8 +121,13 @@ def text(value: str) -> Response:
 
 def xml(document: bytes | Iterable[bytes]) -> Response:
     """Answer with XML: text/xml, unless only application/xml is asked for (2.2.2)."""
-    accepted = request.accept_mimetypes
+    return Response(
+        document, mimetype=_kind_of_xml(request.headers.get("Accept")), headers={"Vary": "Accept"}
+    )
+
+
+@lru_cache
+def _kind_of_xml(accept: str | None) -> str:
+    accepted = parse_accept_header(accept, MIMEAccept)
     wants_application = accepted["application/xml"] > accepted["text/xml"]
-    answer = Response(document, mimetype="application/xml" if wants_application else "text/xml")
-    answer.vary.add("Accept")
-    return answer
+    return "application/xml" if wants_application else "text/xml"

@@ -7,7 +7,7 @@ and ``xsi:``, since well-known clients do no namespace processing.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from lxml import etree
 from lxml.builder import ElementMaker
@@ -78,8 +78,9 @@ def jobs_document(refs: Iterable[JobRef], url: str) -> Iterator[bytes]:
         ).encode()
     )
     piece = []
+    href = escape(url, {'"': "&quot;"})
     for ref in refs:
-        piece.append(_job_ref(ref, url))
+        piece.append(_job_ref(ref, href))
         if len(piece) == _CHUNK:
             yield "".join(piece).encode()
             piece = []
@@ -96,7 +97,8 @@ def result_url(job_url: str, result_id: str) -> str:
     return f"{job_url}/results/{quote(result_id, safe='')}"
 
 
-def _job_ref(ref: JobRef, url: str) -> str:
+def _job_ref(ref: JobRef, href: str) -> str:
+    """Write one entry; ``href`` is the list's URL, escaped once for all."""
     run_id = "" if ref.run_id is None else f"<uws:runId>{_escaped(ref.run_id)}</uws:runId>"
     owner = (
         '<uws:ownerId xsi:nil="true"/>'
@@ -104,7 +106,7 @@ def _job_ref(ref: JobRef, url: str) -> str:
         else f"<uws:ownerId>{_escaped(ref.owner)}</uws:ownerId>"
     )
     return (
-        f'<uws:jobref id="{ref.id}" xlink:type="simple" xlink:href={quoteattr(f"{url}/{ref.id}")}>'
+        f'<uws:jobref id="{ref.id}" xlink:type="simple" xlink:href="{href}/{ref.id}">'
         f"<uws:phase>{ref.phase}</uws:phase>{run_id}{owner}"
         f"<uws:creationTime>{to_text(ref.created)}</uws:creationTime></uws:jobref>\n"
     )

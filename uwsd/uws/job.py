@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 from uwsd.uws.phase import Event, Phase, after
 
@@ -97,9 +97,8 @@ class Job:
         return next((r for r in self.results if r.id == result_id), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRef:
-    """A job as the list shows it (2.2.2.1)."""
+class JobRef(NamedTuple):
+    """A job as the list shows it (2.2.2.1); there may be very many of them."""
 
     id: str
     phase: Phase

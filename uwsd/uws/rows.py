@@ -87,8 +87,8 @@ def _error(*, message: str, type: str) -> ErrorSummary:  # noqa: A002 - the sche
 
 def ref_of(row: Row[Any]) -> JobRef:
     """Return a row of a list; its columns are in the order of `JobRef`'s fields."""
-    job_id, phase, run_id, owner, created = tuple(row)
-    return JobRef(id=job_id, phase=Phase(phase), run_id=run_id, owner=owner, created=created)
+    job_id, phase, run_id, owner, created = row
+    return JobRef(job_id, Phase(phase), run_id, owner, created)
 
 
 def execution_of(row: Row[Any]) -> Execution:

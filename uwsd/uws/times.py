@@ -35,7 +35,7 @@ def from_milliseconds(count: int) -> datetime:
 
 def to_text(at: datetime) -> str:
     """Write an instant as ``2026-11-24T03:58:00.000Z``."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse(text: str) -> datetime:

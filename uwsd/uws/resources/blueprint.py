@@ -121,9 +121,9 @@ def text(value: str) -> Response:
 
 def xml(document: bytes | Iterable[bytes]) -> Response:
     """Answer with XML: text/xml, unless only application/xml is asked for (2.2.2)."""
-    return Response(
-        document, mimetype=_kind_of_xml(request.headers.get("Accept")), headers={"Vary": "Accept"}
-    )
+    answer = Response(document, mimetype=_kind_of_xml(request.headers.get("Accept")))
+    answer.headers.add("Vary", "Accept")
+    return answer
 
 
 @lru_cache

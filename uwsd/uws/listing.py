@@ -68,19 +68,17 @@ def _query(names: frozenset[str], phases: int, everyone: bool) -> Select[Any]:
 
     There is one limited branch a phase: with ``phase IN`` SQLite would walk the whole history.
     """
-    scope = tuple(_scope(names, everyone))
+    refs = select(*_REF_COLUMNS).where(*_scope(names, everyone))
     if not phases:
         # ARCHIVED jobs are listed only when asked for by name.
-        return _newest(select(*_REF_COLUMNS).where(*scope, IS_LISTED))
+        return _newest(refs.where(IS_LISTED), everyone)
     branches = [
-        select(
-            _newest(
-                select(*_REF_COLUMNS).where(*scope, job_table.c.phase == bindparam(_phase(number)))
-            ).subquery()
-        )
+        _newest(refs.where(job_table.c.phase == bindparam(_phase(number))), everyone)
         for number in range(phases)
     ]
-    merged = union_all(*branches).subquery()
+    if phases == 1:
+        return branches[0]
+    merged = union_all(*(select(branch.subquery()) for branch in branches)).subquery()
     return select(merged).order_by(merged.c.created.desc(), merged.c.id.desc()).limit(_SIZE)
 
 
@@ -97,8 +95,12 @@ def _scope(names: frozenset[str], everyone: bool) -> Iterator[ColumnElement[bool
         yield tuple_(job_table.c.created, job_table.c.id) < tuple_(*here)
 
 
-def _newest(query: Select[Any]) -> Select[Any]:
-    return query.order_by(job_table.c.created.desc(), job_table.c.id.desc()).limit(_SIZE)
+def _newest(query: Select[Any], everyone: bool) -> Select[Any]:
+    order = job_table.c.created.desc(), job_table.c.id.desc()
+    if everyone:
+        return query.order_by(*order).limit(_SIZE)
+    # To PostgreSQL `owner IS NULL` makes no constant: it would not see that the index is in order.
+    return query.order_by(job_table.c.owner.desc(), *order).limit(_SIZE)
 
 
 def _phase(number: int) -> str:

@@ -17,14 +17,13 @@ from sqlalchemy import (
 )
 
 from uwsd.uws.rows import Want
-from uwsd.uws.tables import IS_LISTED, Instant
+from uwsd.uws.tables import IS_LISTED, IS_UNSETTLED, Instant
 from uwsd.uws.tables import execution as execution_table
 from uwsd.uws.tables import job as job_table
 
 _IS_JOB = job_table.c.id == bindparam("job_id")
 _OF_SERVICE = job_table.c.service == bindparam("service")
 _IS_EXECUTION = execution_table.c.job_id == bindparam("of_job")
-_IS_UNSETTLED = execution_table.c.settled.is_(False)
 
 STAMP = select(job_table.c.version, job_table.c.owner, job_table.c.phase).where(
     _IS_JOB, _OF_SERVICE
@@ -44,7 +43,7 @@ DROP_EXECUTION = delete(execution_table).where(_IS_EXECUTION)
 UNSETTLED = (
     select(execution_table)
     .outerjoin(job_table, job_table.c.id == execution_table.c.job_id)
-    .where(_IS_UNSETTLED)
+    .where(IS_UNSETTLED)
     .order_by(job_table.c.created, job_table.c.id)
 )
 
@@ -69,7 +68,7 @@ def _running(column: ColumnElement[Any]) -> Select[Any]:
         select(column)
         .join(execution_table, execution_table.c.job_id == job_table.c.id)
         .where(
-            _IS_UNSETTLED,
+            IS_UNSETTLED,
             execution_table.c.want == Want.RUN,
             job_table.c.duration > 0,
             job_table.c.started.is_not(None),

@@ -1,6 +1,7 @@
 """The tables of the job store. Every SQL statement on them is in `store` and `feed`."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -64,12 +65,18 @@ job = Table(
 IS_LISTED: ColumnElement[bool] = job.c.phase != literal_column(f"'{Phase.ARCHIVED}'")
 """Spelled out and no parameter: an index of what is listed serves a query that says the same."""
 
+
+
+def _index_where(condition: ColumnElement[bool], name: str, *columns: ColumnElement[Any]) -> None:
+    Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 # One index for each way a list is asked for (2.2.2.1): newest first, ties by id.
-Index("job_list", job.c.service, job.c.created, job.c.id)
-Index("job_list_owner", job.c.service, job.c.owner, job.c.created, job.c.id)
+_index_where(IS_LISTED, "job_list", job.c.service, job.c.created, job.c.id)
+_index_where(IS_LISTED, "job_list_owner", job.c.service, job.c.owner, job.c.created, job.c.id)
 Index("job_list_phase", job.c.service, job.c.phase, job.c.created, job.c.id)
 Index("job_list_owner_phase", job.c.service, job.c.owner, job.c.phase, job.c.created, job.c.id)
-Index("job_destruction", job.c.destruction)
+_index_where(IS_LISTED, "job_destruction", job.c.destruction)
 
 execution = Table(
     "execution",
@@ -80,7 +87,8 @@ execution = Table(
     Column("handle", Text),
     Column("settled", Boolean, nullable=False),
 )
-Index("execution_settled", execution.c.settled)
+IS_UNSETTLED: ColumnElement[bool] = execution.c.settled.is_(False)
+_index_where(IS_UNSETTLED, "execution_unsettled", execution.c.job_id)
 
 change = Table(
     "change",

@@ -87,7 +87,7 @@ def _error(*, message: str, type: str) -> ErrorSummary:  # noqa: A002 - the sche
 
 def ref_of(row: Row[Any]) -> JobRef:
     """Return a row of a list; its columns are in the order of `JobRef`'s fields."""
-    job_id, phase, run_id, owner, created = row
+    job_id, phase, run_id, owner, created = tuple(row)
     return JobRef(job_id, Phase(phase), run_id, owner, created)
 
 

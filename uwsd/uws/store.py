@@ -198,7 +198,7 @@ def _locked(connection: Connection, service: str | None, job_id: str) -> Job:
 
 
 def _set_want(connection: Connection, job_id: str, want: Want) -> None:
-    values = {"of_job": job_id, "want": want}
+    values: dict[str, Any] = {"of_job": job_id, "want": want}
     if want is Want.STOP:  # what was never handed over, or is over, needs no stopping
         connection.execute(statements.WRITE_EXECUTION, values)
         return

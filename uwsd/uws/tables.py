@@ -66,7 +66,6 @@ IS_LISTED: ColumnElement[bool] = job.c.phase != literal_column(f"'{Phase.ARCHIVE
 """Spelled out and no parameter: an index of what is listed serves a query that says the same."""
 
 
-
 def _index_where(condition: ColumnElement[bool], name: str, *columns: ColumnElement[Any]) -> None:
     Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 

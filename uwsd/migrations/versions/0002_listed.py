@@ -21,9 +21,7 @@ def upgrade() -> None:
     """Make the indexes again, of less."""
     for name, columns in _INDEXES.items():
         op.drop_index(name, "job")
-        op.create_index(
-            name, "job", columns, sqlite_where=_IS_LISTED, postgresql_where=_IS_LISTED
-        )
+        op.create_index(name, "job", columns, sqlite_where=_IS_LISTED, postgresql_where=_IS_LISTED)
     op.drop_index("execution_settled", "execution")
     op.create_index(
         "execution_unsettled",

@@ -80,6 +80,4 @@ def _running(column: ColumnElement[Any]) -> Select[Any]:
 OVERDUE = _running(job_table.c.id).where(_deadline() <= bindparam("at"))
 NEXT_OVERDUE = _running(func.min(_deadline()))
 JOB_KNOWN = select(job_table.c.id).where(_IS_JOB)
-EXECUTION_KNOWN = select(execution_table.c.job_id).where(
-    execution_table.c.job_id == bindparam("job_id")
-)
+EXECUTION_KNOWN = select(execution_table.c.job_id).where(_IS_EXECUTION)

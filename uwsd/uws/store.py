@@ -178,10 +178,9 @@ class JobStore:
     def knows(self, job_id: str) -> bool:
         """Whether there is a job, or an execution, of that id: whether its files are needed."""
         with self._database.read() as connection:
-            return any(
-                connection.scalar(query, {"job_id": job_id}) is not None
-                for query in (statements.JOB_KNOWN, statements.EXECUTION_KNOWN)
-            )
+            job = connection.scalar(statements.JOB_KNOWN, {"job_id": job_id})
+            execution = connection.scalar(statements.EXECUTION_KNOWN, {"of_job": job_id})
+        return job is not None or execution is not None
 
     def _write(self, connection: Connection, job: Job, was: int) -> None:
         values = columns_of(job) | {"job_id": job.id, "was": was}

@@ -73,7 +73,7 @@ class Waiting:
     def _watch(self) -> None:
         while not self._closed:
             try:
-                select.select([self._listener.fileno()], [], [], _NET)
+                _await_readable(self._listener.fileno(), _NET)
                 changed = self._listener.changed()
             except FeedBroken as broken:
                 _log.warning("%s; waking everybody", broken)
@@ -97,3 +97,9 @@ class Waiting:
             waiters.discard(change)
             if not waiters:
                 del self._waiters[job_id]
+
+
+def _await_readable(descriptor: int, seconds: float) -> None:
+    poller = select.poll()  # select() knows no descriptor above 1023
+    poller.register(descriptor, select.POLLIN)
+    poller.poll(seconds * 1000)

@@ -68,7 +68,7 @@ def _job_lists(site: Site) -> JobLists:
         joblists=site.capabilities,
         store=site.store,
         workspaces=site.workspaces,
-        waiting=Waiting(site.feed.listen()),
+        waiting=Waiting(site.feed.listen(), room=server.max_waits),
         max_wait=server.max_wait,
         limits=BodyLimits(
             body=server.max_body,

@@ -72,7 +72,7 @@ class JobService:
         with self.waiting.subscribe(job_id) as change:
             now = self.stamp(job_id)
             if now.phase.may_block and phase in (None, now.phase):
-                change.wait(self._patience(seconds))
+                self.waiting.hold(change, self._patience(seconds))
 
     def run(self, job_id: str) -> Job:
         """Commit the job for execution: ``PHASE=RUN`` (2.2.3.5)."""

@@ -76,7 +76,7 @@ class Waiting:
 
         A server may answer early (2.2.1.2). It does when a crowd that has come together would go
         together, and lets it out a few at a time: to answer thousands in one moment would stop
-        everybody else. (See `_wake` for those who wait for one job.) Who finds no room is not answered at once all the same, since some clients
+        everybody else. Who finds no room is not answered at once all the same, since some clients
         ask again without a pause.
         """
         if not change.wait(self._patience(seconds)) and self._is_crowded:
@@ -124,8 +124,8 @@ class Waiting:
                     self._wake(job_id)
 
     def _wake(self, job_id: str) -> None:
-        for number, change in enumerate(self._waiters.pop(job_id, ())):
-            if number % _AT_A_TIME == _AT_A_TIME - 1:
+        for number, change in enumerate(self._waiters.pop(job_id, ()), 1):
+            if number % _AT_A_TIME == 0:  # thousands may wait for one job
                 time.sleep(_TURN)
             change.happened()
 

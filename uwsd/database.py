@@ -9,12 +9,13 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, Select, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -35,7 +36,7 @@ class DatabaseBusy(Exception):
     """Somebody else has held the database locked for too long."""
 
 
-DATABASE_FAULTS = (DatabaseBusy, SQLAlchemyError)
+DATABASE_FAULTS = (DatabaseBusy, SQLAlchemyError, sqlite3.Error)
 """What is raised when the database cannot be used, now or at all."""
 
 
@@ -45,6 +46,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.embedded = self.url.get_backend_name() == "sqlite"
+        self._texts: dict[Select[Any], tuple[str, Sequence[str]]] = {}
+        self._glancers: list[sqlite3.Connection] = []  # those that nobody uses just now
         self._writers: AbstractContextManager[object] = nullcontext()
         if self.embedded:
             # Writers of one process stand in line here, where waiting costs nothing.
@@ -89,6 +92,46 @@ class Database:
             level = {} if self.embedded else {"isolation_level": "AUTOCOMMIT"}
             yield connection.execution_options(**level)
 
+    def glance(self, query: Select[Any], values: Mapping[str, str]) -> Sequence[Any] | None:
+        """Return the first row of a query that every request asks; of plain columns only.
+
+        The embedded database is asked without SQLAlchemy's pool and Connection: they cost ten
+        times what the query does, and a quarter of all that a GET costs.
+        """
+        if not self.embedded:
+            with self.read() as connection:
+                return connection.execute(query, values).first()
+        text, names = self._compiled(query)
+        with self._glancer() as glancer:
+            rows = glancer.execute(text, [values[name] for name in names]).fetchall()
+        return rows[0] if rows else None
+
+    def _compiled(self, query: Select[Any]) -> tuple[str, Sequence[str]]:
+        if query not in self._texts:
+            compiled = query.compile(self._engine)
+            self._texts[query] = str(compiled), compiled.positiontup or ()
+        return self._texts[query]
+
+    @contextmanager
+    def _glancer(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._glancers.pop()
+        except IndexError:
+            connection = self._connect_glancer()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._glancers.append(connection)
+
+    def _connect_glancer(self) -> sqlite3.Connection:
+        made = self._engine.raw_connection()
+        made.detach()
+        connection = made.dbapi_connection
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection in a transaction; it is committed unless an error passes through."""
@@ -102,7 +145,9 @@ class Database:
                     yield connection
 
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection that nobody uses."""
+        while self._glancers:
+            self._glancers.pop().close()
         self._engine.dispose()
 
 

@@ -8,7 +8,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from uwsd.config import Settings
-from uwsd.database import DATABASE_FAULTS
+from uwsd.database import DATABASE_FAULTS, Aside, at_once
 from uwsd.edge import Edge, is_loopback
 from uwsd.pages import pages
 from uwsd.site import Site
@@ -30,9 +30,12 @@ _PROTECTION = {
 }
 
 
-def create_app(settings: Settings) -> Flask:
-    """Make the application that a WSGI server runs; one for each process."""
-    site = Site.open(settings)
+def create_app(settings: Settings, aside: Aside = at_once) -> Flask:
+    """Make the application that a WSGI server runs; one for each process.
+
+    ``aside`` is how this process waits for the disk.
+    """
+    site = Site.open(settings, aside)
     if not site.database.embedded:
         from uwsd.uws.feed_postgresql import require_cooperative  # noqa: PLC0415 - an extra
 

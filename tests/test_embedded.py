@@ -13,6 +13,9 @@ from tests.serving import wait_until
 from uwsd.database import Database
 
 
+ONES = [(number,) for number in range(40)]
+
+
 class Disk:
     """A disk that is as slow as a test wants; it may also fail."""
 
@@ -56,9 +59,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def add(database: Database, number: int) -> None:
+def add(database: Database, *numbers: int) -> None:
     with database.write() as connection:
-        connection.execute(text("INSERT INTO it VALUES (:n)"), {"n": number})
+        for number in numbers:
+            connection.execute(text("INSERT INTO it VALUES (:n)"), {"n": number})
 
 
 def kept(database: Database) -> list[int]:
@@ -67,12 +71,12 @@ def kept(database: Database) -> list[int]:
 
 
 def add_while_the_first_waits(
-    database: Database, disk: Disk, pool: ThreadPoolExecutor, numbers: list[int]
+    database: Database, disk: Disk, pool: ThreadPoolExecutor, writes: list[tuple[int, ...]]
 ) -> list[Future[None]]:
     """Let one writer wait for the disk, and the others stand in line meanwhile."""
-    first = pool.submit(add, database, numbers[0])
+    first = pool.submit(add, database, *writes[0])
     assert disk.arrived.acquire(timeout=30)
-    others = [pool.submit(add, database, number) for number in numbers[1:]]
+    others = [pool.submit(add, database, *write) for write in writes[1:]]
     embedded = database._embedded
     assert embedded is not None
     wait_until(lambda: len(embedded._in_line) == len(others))
@@ -82,7 +86,7 @@ def add_while_the_first_waits(
 def test_who_stands_in_line_shares_the_next_commit(
     database: Database, disk: Disk, pool: ThreadPoolExecutor
 ) -> None:
-    writes = add_while_the_first_waits(database, disk, pool, list(range(21)))
+    writes = add_while_the_first_waits(database, disk, pool, ONES[:21])
     assert not any(write.done() for write in writes), "nobody is told before it is on the disk"
     assert kept(database) == []
     disk.goes_on.set()
@@ -95,7 +99,9 @@ def test_who_stands_in_line_shares_the_next_commit(
 def test_what_one_has_done_wrong_is_undone_alone(
     database: Database, disk: Disk, pool: ThreadPoolExecutor
 ) -> None:
-    writes = add_while_the_first_waits(database, disk, pool, [0, 1, 1, 2, 2, 3])
+    writes = add_while_the_first_waits(
+        database, disk, pool, [(0,), (1,), (7, 1), (2,), (8, 0), (3,)]
+    )
     disk.goes_on.set()
     failures = [write.exception(30) for write in writes]
     assert sum(failure is not None for failure in failures) == 2
@@ -106,7 +112,7 @@ def test_a_commit_that_fails_is_told_to_all_who_shared_it(
     database: Database, disk: Disk, pool: ThreadPoolExecutor
 ) -> None:
     disk.failure = sqlite3.OperationalError("disk I/O error")
-    writes = add_while_the_first_waits(database, disk, pool, list(range(5)))
+    writes = add_while_the_first_waits(database, disk, pool, ONES[:5])
     disk.goes_on.set()
     assert all("disk I/O error" in str(write.exception(30)) for write in writes)
     assert kept(database) == []
@@ -119,7 +125,7 @@ def test_a_batch_has_an_end(
     database: Database, disk: Disk, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("uwsd.embedded._MOST", 4)
-    writes = add_while_the_first_waits(database, disk, pool, list(range(9)))
+    writes = add_while_the_first_waits(database, disk, pool, ONES[:9])
     disk.goes_on.set()
     for write in writes:
         write.result(30)

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.web import address_of, connect, exchange, request
 from tests.engines.postgresql import fresh_database, postgresql
 from tests.serving import Server, descendants
+from uwsd.database import Database
 from uwsd.processes import LISTENER
 
 
@@ -101,3 +102,16 @@ def _schedstat(pid: int) -> tuple[float, float]:
 def _status(pid: int, name: str) -> str:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
+
+
+def statements(database_url: str) -> int | None:
+    """Return how many transactions PostgreSQL has seen; None for SQLite, which does not count."""
+    database = Database(database_url)
+    try:
+        if database.embedded:
+            return None
+        with database.read() as connection:
+            query = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+            return int(connection.exec_driver_sql(query).scalar_one())
+    finally:
+        database.close()

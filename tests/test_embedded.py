@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from tests.serving import wait_until
 from uwsd.database import Database
-
 
 ONES = [(number,) for number in range(40)]
 
@@ -71,7 +70,7 @@ def kept(database: Database) -> list[int]:
 
 
 def add_while_the_first_waits(
-    database: Database, disk: Disk, pool: ThreadPoolExecutor, writes: list[tuple[int, ...]]
+    database: Database, disk: Disk, pool: ThreadPoolExecutor, writes: Sequence[tuple[int, ...]]
 ) -> list[Future[None]]:
     """Let one writer wait for the disk, and the others stand in line meanwhile."""
     first = pool.submit(add, database, *writes[0])

@@ -1,8 +1,7 @@
 """gunicorn's configuration for `constant`: uwsd's own, but for what is about WAITs."""
 
-from uwsd import webserver
 from uwsd.webserver import *  # noqa: F403 - every name is a setting
 
 
-def post_worker_init(_worker: object) -> None:
-    pass
+def post_worker_init(_worker: object) -> None:  # type: ignore[no-redef]
+    webserver.collect_seldom()

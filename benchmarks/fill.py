@@ -18,8 +18,9 @@ _SQLITE = """
     INSERT INTO job SELECT printf('%08x-0000-4000-8000-%012x', n, n), {columns} FROM g
 """
 _POSTGRESQL = """
-    INSERT INTO job SELECT lpad(to_hex(n), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(n), 12, '0'),
-    {columns} FROM generate_series(0, {count} - 1) AS g(n)
+    INSERT INTO job
+    SELECT lpad(to_hex(n), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(n), 12, '0'), {columns}
+    FROM generate_series(0, {count} - 1) AS g(n)
 """
 
 

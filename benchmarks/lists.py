@@ -22,7 +22,6 @@ _RARE = ("HELD", "SUSPENDED", "UNKNOWN")
 
 def scale(many: int, on_postgresql: bool) -> Iterator[Row]:
     """Ask for the same among few and among ``many`` jobs, in turns; answers have the same size."""
-    where = "PostgreSQL" if on_postgresql else "SQLite"
     with site(on_postgresql=on_postgresql) as small, site(on_postgresql=on_postgresql) as large:
         queries = {small: _fill(small, FEW), large: _fill(large, many)}
         with connect(small.address) as to_small, connect(large.address) as to_large:
@@ -31,7 +30,7 @@ def scale(many: int, on_postgresql: bool) -> Iterator[Row]:
                 asked = [(connections[at], queries[at][what]) for at in (small, large)]
                 few, much = _medians(asked)
                 more = f"({much * 1000:.1f} ms)"
-                name = f"{what}: {many:,} jobs / {FEW:,}, {where}"
+                name = f"{what}: {many:,} jobs / {FEW:,}, {large}"
                 yield at_most(name, 1.5, much / few, "", more)
 
 
@@ -86,7 +85,9 @@ def streams() -> Iterator[Row]:
         took, size = sending.result()
         seen = reading.result()
     more = f"(without: {percentile(idle, 99) * 1000:.3g} ms)"
-    yield at_most("list of 100,000: p99 of others' GET", 50, percentile(seen, 99) * 1000, "ms", more)
+    yield at_most(
+        "list of 100,000: p99 of others' GET", 50, percentile(seen, 99) * 1000, "ms", more
+    )
     more = f"for {size / 2**20:.0f} MiB in {took:.1f} s"
     yield at_most("list of 100,000: growth of memory", 16, most - before, "MiB", more)
 

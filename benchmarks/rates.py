@@ -14,6 +14,7 @@ from benchmarks.table import Row, at_least
 from benchmarks.web import address_of, hammer, percentile, request
 
 _JOBS = 1000
+_SLICE = 0.2  # seconds
 _FORM = {"TEXT": "hello", "SECONDS": "1", "RUNID": "bench"}
 
 
@@ -27,37 +28,31 @@ class _Case:
     costs: list[float] = field(default_factory=list)  #: seconds of a core for an answer
 
 
-def rates(rounds: int, slice_: float, keep: bool, on_postgresql: bool) -> Iterator[Row]:
+def rates(rounds: int, keep: bool, on_postgresql: bool) -> Iterator[Row]:
     """Compare GET, POST and lists; with ``keep`` on connections that stay open."""
     if on_postgresql:
         aims = {"GET of a job": 0.25, "POST of a new job, synced": 0.1}
-        yield from _compare(1, aims, rounds, slice_, keep, True)
+        yield from _compare(1, aims, rounds, keep, on_postgresql)
         return
     aims = {"GET of a job": 0.6, "POST of a new job, synced": 0.25, "GET ?LAST=100": 0.3}
-    yield from _compare(1, aims, rounds, slice_, keep, False)
-    yield from _compare(2, {"POST of a new job, synced": 0.2}, rounds, slice_, keep, False)
+    yield from _compare(1, aims, rounds, keep, on_postgresql)
+    yield from _compare(2, {"POST of a new job, synced": 0.2}, rounds, keep, on_postgresql)
 
 
 def _compare(
-    workers: int,
-    aims: dict[str, float],
-    rounds: int,
-    slice_: float,
-    keep: bool,
-    on_postgresql: bool,
+    workers: int, aims: dict[str, float], rounds: int, keep: bool, on_postgresql: bool
 ) -> Iterator[Row]:
     with constant(workers) as (url, pids), site(workers=workers, on_postgresql=on_postgresql) as at:
         fill(at.database_url, _JOBS)
         nothing = _Case("constant", 1, 200, [request(url, keep=keep)])
-        cases = [case for case in _cases(at, keep, aims)]
+        cases = list(_cases(at, keep, aims))
         for _ in range(rounds):
-            _measure(nothing, url, pids, workers, slice_)
+            _measure(nothing, url, pids, workers)
             for case in cases:
-                _measure(case, at.url, at.web, workers, slice_)
-        where = f"{'PostgreSQL' if on_postgresql else 'SQLite'}, {workers} web process" + "es" * (workers > 1)
+                _measure(case, at.url, at.web, workers)
         for case in cases:
-            yield _row(case, nothing, where)
-        yield Row(what=f"constant string, {where}", measured=f"{median(nothing.rates):.0f}/s")
+            yield _row(case, nothing, str(at))
+        yield Row(what=f"constant string, {at}", measured=f"{median(nothing.rates):.0f}/s")
 
 
 def _cases(at: Site, keep: bool, aims: dict[str, float]) -> Iterator[_Case]:
@@ -73,10 +68,10 @@ def _cases(at: Site, keep: bool, aims: dict[str, float]) -> Iterator[_Case]:
         yield _Case(what, target, *known[what])
 
 
-def _measure(case: _Case, url: str, pids: tuple[int, ...], workers: int, slice_: float) -> None:
+def _measure(case: _Case, url: str, pids: tuple[int, ...], workers: int) -> None:
     before = busy(pids)
     load = hammer(
-        address_of(url), case.messages, clients=4 * workers, seconds=slice_, status=case.status
+        address_of(url), case.messages, clients=4 * workers, seconds=_SLICE, status=case.status
     )
     case.rates.append(load.rate)
     case.costs.append((busy(pids) - before) / len(load.latencies))
@@ -87,5 +82,8 @@ def _row(case: _Case, nothing: _Case, where: str) -> Row:
     spread = f"({percentile(ratios, 25):.2f}-{percentile(ratios, 75):.2f})"
     by_core = median(nothing.costs) / median(case.costs)
     return at_least(
-        f"{case.what}, {where}", case.target, median(ratios), f"{spread}; by core time {by_core:.2f}"
+        f"{case.what}, {where}",
+        case.target,
+        median(ratios),
+        f"{spread}; by core time {by_core:.2f}",
     )

@@ -20,7 +20,6 @@ _FORM = {"TEXT": "hello", "SECONDS": "0", "PHASE": "RUN"}
 
 def runs(count: int, on_postgresql: bool) -> Iterator[Row]:
     """Run the demo job ``count`` times, one after the other."""
-    where = "PostgreSQL" if on_postgresql else "SQLite"
     took, bare = [], []
     with site(workers=2, on_postgresql=on_postgresql) as at, connect(at.address) as connection:
         for _ in range(count):
@@ -28,6 +27,7 @@ def runs(count: int, on_postgresql: bool) -> Iterator[Row]:
             _run(connection, at.url)
             took.append(time.perf_counter() - began)
             bare.append(_run_bare())
+        where = str(at)
     process = median(bare)
     beyond = [seconds - process for seconds in took]
     more = f"(the bare process: {process * 1000:.0f} ms)"

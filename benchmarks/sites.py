@@ -1,6 +1,7 @@
 """The servers that are measured: real ones, and the constant one beside them."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -19,11 +20,23 @@ from uwsd.processes import LISTENER
 class Site:
     """A server with the bundled services on a new data folder."""
 
-    def __init__(self, server: Server, database_url: str, web: tuple[int, ...]) -> None:
+    def __init__(self, server: Server, database_url: str) -> None:
+        assert server.process is not None
+        masters = [pid for pid in descendants(server.process.pid) if descendants(pid)]
         self.url = f"{server.url}/demo/async"
         self.address = address_of(server.url)
         self.database_url = database_url
-        self.web = web  #: the process ids that answer requests
+        self.web = tuple(descendants(masters[0]))  #: the processes that answer requests
+
+    def __str__(self) -> str:
+        database = "SQLite" if self.database_url.startswith("sqlite") else "PostgreSQL"
+        return f"{database} x{len(self.web)}"
+
+
+def allow_clients() -> None:
+    """Let this process, and those it starts, open as many connections as they may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager
@@ -60,9 +73,7 @@ def site(*, workers: int = 1, on_postgresql: bool = False) -> Iterator[Site]:
             database_url = stack.enter_context(_database(settings))
         server = Server(folder / "data", None, **settings).start()
         stack.callback(server.stop)
-        assert server.process is not None
-        masters = [pid for pid in descendants(server.process.pid) if descendants(pid)]
-        yield Site(server, database_url, tuple(descendants(masters[0])))
+        yield Site(server, database_url)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_WIDTHS = (54, 12, 34)
+_WIDTHS = (52, 11, 44)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,9 @@ def at_least(what: str, target: float, value: float, more: str = "") -> Row:
 def at_most(what: str, target: float, value: float, unit: str = "", more: str = "") -> Row:
     """Return the row of something of which there should be little."""
     measured = f"{value:.3g} {unit} {more}".strip()
-    return Row(what=what, target=f"<= {target:g} {unit}".strip(), measured=measured, ok=value <= target)
+    return Row(
+        what=what, target=f"<= {target:g} {unit}".strip(), measured=measured, ok=value <= target
+    )
 
 
 def show(rows: Iterable[Row]) -> Iterator[Row]:

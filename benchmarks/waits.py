@@ -44,9 +44,9 @@ class _Waiters:
 
 def woken(count: int, workers: int, on_postgresql: bool) -> Iterator[Row]:
     """Keep ``count`` WAITs, and change every job for which some of them wait, one after the other."""
-    where = f"{'PostgreSQL' if on_postgresql else 'SQLite'}, {workers} web process{'es' * (workers > 1)}"
     jobs = count // _A_JOB
     with site(workers=workers, on_postgresql=on_postgresql) as at, beside(1) as others:
+        where = str(at)
         fill(at.database_url, jobs + 1)
         look = request(f"{at.url}/{job_id(jobs)}")
         idle = others.submit(probe, at.address, look, seconds=_QUIET, every=0.01).result()
@@ -77,7 +77,9 @@ def woken(count: int, workers: int, on_postgresql: bool) -> Iterator[Row]:
 
 
 def _others(which: str, where: str, value: float, target: float) -> Row:
-    return at_most(f"others' GET meanwhile, {which}, {where}", round(target * 1000, 1), value * 1000, "ms")
+    return at_most(
+        f"others' GET meanwhile, {which}, {where}", round(target * 1000, 1), value * 1000, "ms"
+    )
 
 
 def _quiet(at: Site, count: int, where: str) -> Iterator[Row]:

@@ -10,11 +10,10 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 _PIECE = 256 * 1024

@@ -1,18 +1,25 @@
 """The database: how connections are made, and how a transaction begins, on each store."""
 
+import math
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, create_engine, func, make_url, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, Select, create_engine, event, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from uwsd.embedded import Aside, DatabaseBusy, Embedded, at_once
 
 __all__ = ["DATABASE_FAULTS", "Aside", "Database", "DatabaseBusy", "NotAlone", "at_once"]
+
+_BELIEVED = 5.0
+"""Seconds for which a connection that nobody uses is taken to be alive."""
 
 
 class NotAlone(Exception):
@@ -34,7 +41,8 @@ class Database:
             self._embedded = Embedded(self.url, aside)
             self._engine = self._embedded.engine
         else:
-            self._engine = create_engine(self.url, pool_pre_ping=True, pool_size=10)
+            self._engine = create_engine(self.url, pool_size=10)
+            _distrust_the_rested(self._engine)
 
     @property
     def embedded(self) -> bool:
@@ -95,6 +103,27 @@ class Database:
         if self._embedded is not None:
             self._embedded.close()
         self._engine.dispose()
+
+
+def _distrust_the_rested(engine: Engine) -> None:
+    """Ask a connection for a sign of life when nobody has used it for a while.
+
+    SQLAlchemy's own ``pool_pre_ping`` asks each time: a GET would ask the server twice.
+    """
+
+    def rest(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def wake(connection: DBAPIConnection, record: ConnectionPoolEntry, _lent: object) -> None:
+        if time.monotonic() - record.info.get("rests_since", math.inf) < _BELIEVED:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # and so try again with a new one
+
+    event.listen(engine, "checkin", rest)
+    event.listen(engine, "checkout", wake)
 
 
 def _require(connection: Connection) -> None:

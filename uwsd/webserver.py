@@ -66,11 +66,11 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """Answer open WAITs as soon as this worker is asked to stop."""
-    _collect_seldom()
+    collect_seldom()
     threading.Thread(target=_stop_waiting, args=(worker,), daemon=True).start()
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Keep full garbage collections away: they stop everybody, for longer the more WAITs there are.
 
     What a request leaves behind is freed at once, by counting.

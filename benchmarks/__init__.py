@@ -1,1 +1,0 @@
-"""What this server promises to be quick at, measured: ``make bench``."""

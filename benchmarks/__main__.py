@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -84,7 +84,7 @@ def _measure(parts: tuple[str, ...], extent: Extent) -> None:
     allow_clients()
     began = time.monotonic()
     load = " ".join(f"{load:.1f}" for load in os.getloadavg())
-    print(f"{date.today()}, {os.cpu_count()} cores, load averages before: {load}\n")
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load averages before: {load}\n")
     rows = list(show(row for part in parts for row in _PARTS[part](extent)))
     missed = sum(row.ok is False for row in rows)
     print(f"\n{missed} of {len(rows)} missed, in {time.monotonic() - began:.0f} s.", end=" ")

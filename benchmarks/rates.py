@@ -81,9 +81,5 @@ def _row(case: _Case, nothing: _Case, where: str) -> Row:
     ratios = [rate / constant for rate, constant in zip(case.rates, nothing.rates, strict=True)]
     spread = f"({percentile(ratios, 25):.2f}-{percentile(ratios, 75):.2f})"
     by_core = median(nothing.costs) / median(case.costs)
-    return at_least(
-        f"{case.what}, {where}",
-        case.target,
-        median(ratios),
-        f"{spread}; by core time {by_core:.2f}",
-    )
+    more = f"{spread}; by core time {by_core:.2f}"
+    return at_least(f"{case.what}, {where}", case.target, median(ratios), more)

@@ -97,17 +97,7 @@ def threads(pids: tuple[int, ...]) -> int:
 
 def busy(pids: tuple[int, ...]) -> float:
     """Return the seconds for which the processes have had a core."""
-    return sum(_schedstat(pid)[0] for pid in pids)
-
-
-def kept_waiting(pids: tuple[int, ...]) -> float:
-    """Return the seconds for which the processes have been ready, and others had the cores."""
-    return sum(_schedstat(pid)[1] for pid in pids)
-
-
-def _schedstat(pid: int) -> tuple[float, float]:
-    ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
-    return int(ran) / 1e9, int(waited) / 1e9
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
 
 
 def _status(pid: int, name: str) -> str:

@@ -25,9 +25,8 @@ def at_least(what: str, target: float, value: float, more: str = "") -> Row:
 def at_most(what: str, target: float, value: float, unit: str = "", more: str = "") -> Row:
     """Return the row of something of which there should be little."""
     measured = f"{value:.3g} {unit} {more}".strip()
-    return Row(
-        what=what, target=f"<= {target:g} {unit}".strip(), measured=measured, ok=value <= target
-    )
+    wanted = f"<= {target:g} {unit}".strip()
+    return Row(what=what, target=wanted, measured=measured, ok=value <= target)
 
 
 def show(rows: Iterable[Row]) -> Iterator[Row]:

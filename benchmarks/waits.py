@@ -43,7 +43,7 @@ class _Waiters:
 
 
 def woken(count: int, workers: int, on_postgresql: bool) -> Iterator[Row]:
-    """Keep ``count`` WAITs, and change every job for which some of them wait, one after the other."""
+    """Keep ``count`` WAITs, and change one job after the other for which some of them wait."""
     jobs = count // _A_JOB
     with site(workers=workers, on_postgresql=on_postgresql) as at, beside(1) as others:
         where = str(at)
@@ -77,9 +77,8 @@ def woken(count: int, workers: int, on_postgresql: bool) -> Iterator[Row]:
 
 
 def _others(which: str, where: str, value: float, target: float) -> Row:
-    return at_most(
-        f"others' GET meanwhile, {which}, {where}", round(target * 1000, 1), value * 1000, "ms"
-    )
+    what = f"others' GET meanwhile, {which}, {where}"
+    return at_most(what, round(target * 1000, 1), value * 1000, "ms")
 
 
 def _quiet(at: Site, count: int, where: str) -> Iterator[Row]:

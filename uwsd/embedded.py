@@ -122,7 +122,7 @@ class _Batch:
         self._connection.begin()  # for SQLAlchemy: nobody else is to end it
         self._raw = _raw(self._connection.connection)
         self._over = threading.Event()
-        self._failure: sqlite3.Error | None = None
+        self._failure: BaseException | None = None
         try:
             # A transaction that begins by reading may not be able to write later.
             _patiently(partial(self._raw.execute, "BEGIN IMMEDIATE"))
@@ -147,7 +147,7 @@ class _Batch:
         """Bring all parts to the disk, or none; `wait` tells which."""
         try:
             aside(partial(self._raw.execute, "COMMIT"))
-        except sqlite3.Error as failure:
+        except BaseException as failure:  # noqa: BLE001 - `wait` raises it, for all of them
             self._failure = failure
         finally:
             self._connection.close()  # this rolls back what is not committed

@@ -20,6 +20,10 @@ lint: $(VENV)/.test
 # The environment of examples/agnpy, which the service `sed` computes in.
 example: examples/agnpy/.venv/.installed
 
+# What docs/performance.md promises, measured. BENCH="waits --sqlite": a part; BENCH=--help: which.
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks $(BENCH)
+
 # Pin the newest versions that pyproject.toml allows.
 lock: $(VENV)/.test
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --all-extras --upgrade \

@@ -4,7 +4,8 @@ from uwsd.database import Database
 
 START = 1_780_000_000_000
 """When the first of them was created, in milliseconds since 1970."""
-_EVERY = 1000  # milliseconds between two of them
+EVERY = 1000
+"""Milliseconds between two of them."""
 
 _COLUMNS = """
     'demo', {owner}, NULL, {phase}, {start} + n * {every}, NULL, NULL, NULL, 60,
@@ -32,7 +33,7 @@ def fill(url: str, count: int, *, phase: str = "'PENDING'", owner: str = "NULL")
     """Make jobs of the service ``demo``; ``phase`` and ``owner`` are SQL, of the number ``n``."""
     database = Database(url)
     sql = _SQLITE if database.embedded else _POSTGRESQL
-    columns = _COLUMNS.format(owner=owner, phase=phase, start=START, every=_EVERY)
+    columns = _COLUMNS.format(owner=owner, phase=phase, start=START, every=EVERY)
     with database.write() as connection:
         statement = sql.format(columns=columns, count=count)
         connection.exec_driver_sql(statement if database.embedded else statement.replace("%", "%%"))

@@ -1,45 +1,44 @@
-"""What a benchmark has measured, beside what it was to reach."""
+"""What was asked for, what was measured, and whether that is enough."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
+_WIDTHS = (52, 11, 44)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure; it is good when it is on the right side of its ``target``."""
+    """One line of the table; one without a ``target`` is for information."""
 
     what: str
-    measured: float
-    target: float
-    unit: str = ""
-    at_least: bool = False  #: whether more is better; else less is
-    note: str = ""
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether the figure is as it has to be."""
-        return self.measured >= self.target if self.at_least else self.measured <= self.target
+    target: str = ""
+    measured: str
+    ok: bool | None = None
 
 
-def show(rows: Iterable[Row]) -> bool:
-    """Print the figures; return whether all are reached."""
-    table = Table("what", "target", "measured", "", "")
-    good = True
+def at_least(what: str, target: float, value: float, more: str = "") -> Row:
+    """Return the row of something of which there should be much."""
+    measured = f"{value:.2f} {more}".strip()
+    return Row(what=what, target=f">= {target:g}", measured=measured, ok=value >= target)
+
+
+def at_most(what: str, target: float, value: float, unit: str = "", more: str = "") -> Row:
+    """Return the row of something of which there should be little."""
+    measured = f"{value:.3g} {unit} {more}".strip()
+    wanted = f"<= {target:g} {unit}".strip()
+    return Row(what=what, target=wanted, measured=measured, ok=value <= target)
+
+
+def show(rows: Iterable[Row]) -> Iterator[Row]:
+    """Print the table in Markdown, line by line as the rows come; pass them on."""
+    _print("what", "target", "measured", "")
+    _print(*("-" * width for width in _WIDTHS), "------")
     for row in rows:
-        good = good and row.is_reached
-        table.add_row(
-            row.what,
-            f"{'≥' if row.at_least else '≤'} {_figure(row.target)} {row.unit}",
-            f"{_figure(row.measured)} {row.unit}",
-            "ok" if row.is_reached else "MISSED",
-            row.note,
-        )
-    Console(width=140).print(table)
-    return good
+        verdict = {True: "ok", False: "MISSED", None: ""}[row.ok]
+        _print(row.what, row.target, row.measured, verdict)
+        yield row
 
 
-def _figure(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+def _print(*cells: str) -> None:
+    padded = (cell.ljust(width) for cell, width in zip(cells, (*_WIDTHS, 6), strict=True))
+    print(f"| {' | '.join(padded)} |", flush=True)

@@ -1,126 +1,167 @@
-"""Ten thousand open WAITs: what they take, how soon they are woken, what others feel."""
+"""Ten thousand open WAITs: what they cost, how soon they are woken, whom they stop."""
 
-import selectors
+import itertools
+import select
+import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 from benchmarks.fill import fill, job_id
-from benchmarks.sites import resident, site, threads, web_processes
-from benchmarks.table import Row
-from benchmarks.web import (
-    Address,
-    address_of,
-    beside,
-    connect,
-    exchange,
-    percentile,
-    probe,
-    request,
-)
-from tests.serving import Server
+from benchmarks.sites import Site, busy, resident, site, statements, threads
+from benchmarks.table import Row, at_most
+from benchmarks.web import Address, beside, connect, exchange, percentile, probe, request
 
-_CHANGES = 300
+_A_JOB = 4  # WAITs
+_CHANGES = 350
 _PACE = 0.02  # seconds between two changes
-Woken = list[tuple[int, float]]
+_SETTLED = 0.05
+_QUIET = 5.0
 
 
-def hold(pipe: Connection, address: Address, messages: Sequence[bytes]) -> None:
-    """Open a WAIT for each message; send back which were answered when, once asked to."""
-    poll = selectors.EpollSelector()
-    woken: Woken = []
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """When the WAIT of that number was answered."""
 
-    def hear(patience: float) -> None:
-        for key, _ in poll.select(patience):
-            key.fileobj.recv(65536)  # type: ignore[union-attr]
-            woken.append((key.data, time.perf_counter()))
-            poll.unregister(key.fileobj)
-            key.fileobj.close()  # type: ignore[union-attr]
+    number: int
+    at: float
+
+
+class _Waiters:
+    """Clients in a process of their own, each with one WAIT."""
+
+    def __init__(self, pipe: "Connection[object, list[_Ended]]") -> None:
+        self._pipe = pipe
+
+    def stop(self) -> list[_Ended]:
+        """Return which have ended until now."""
+        self._pipe.send(None)
+        return self._pipe.recv()
+
+
+def woken(count: int, workers: int, on_postgresql: bool) -> Iterator[Row]:
+    """Keep ``count`` WAITs, and change one job after the other for which some of them wait."""
+    jobs = count // _A_JOB
+    with site(workers=workers, on_postgresql=on_postgresql) as at, beside(1) as others:
+        where = str(at)
+        fill(at.database_url, jobs + 1)
+        look = request(f"{at.url}/{job_id(jobs)}")
+        idle = others.submit(probe, at.address, look, seconds=_QUIET, every=0.01).result()
+        threads_before = threads(at.web)
+        with _waiting(at, count, jobs, "-1") as waiters:
+            _settle(at, look)
+            yield at_most(f"{count:,} WAITs: memory, {where}", 512, resident(at.web), "MiB")
+            more = threads(at.web) - threads_before
+            yield at_most(f"{count:,} WAITs: more threads, {where}", 0, more)
+            yield from _quiet(at, count, where)
+            during = others.submit(probe, at.address, look, seconds=_CHANGES * _PACE, every=0.01)
+            changed = _change(at, jobs)
+            seen = during.result()
+            time.sleep(0.5)
+            ended = waiters.stop()
+    late = [e.at - changed[e.number % jobs] for e in ended if e.number % jobs in changed]
+    assert len(late) >= len(changed) * _A_JOB, f"{len(late)} were woken"
+    p50, p99 = percentile(seen, 50), percentile(seen, 99)
+    yield at_most(
+        f"change to woken, p99, {where}",
+        100,
+        percentile(late, 99) * 1000,
+        "ms",
+        f"(p50 {percentile(late, 50) * 1000:.3g})",
+    )
+    yield _others("p50", where, p50, 2 * percentile(idle, 50))
+    yield _others("p99", where, p99, 2 * max(0.01, percentile(idle, 99)))
+
+
+def _others(which: str, where: str, value: float, target: float) -> Row:
+    what = f"others' GET meanwhile, {which}, {where}"
+    return at_most(what, round(target * 1000, 1), value * 1000, "ms")
+
+
+def _quiet(at: Site, count: int, where: str) -> Iterator[Row]:
+    """Let all sleep for a while; nobody must ask the database or the processor for anything."""
+    core, asked = busy(at.web), statements(at.database_url)
+    time.sleep(_QUIET)
+    used = (busy(at.web) - core) / _QUIET * 100
+    yield at_most(f"{count:,} sleeping WAITs: part of a core, {where}", 5, used, "%")
+    if asked is not None:
+        now = statements(at.database_url)
+        assert now is not None
+        yield at_most(f"{count:,} sleeping WAITs: queries, {where}", 20, now - asked, "", "in 5 s")
+
+
+def ended(count: int) -> Iterator[Row]:
+    """Let ``count`` WAITs come to their end together."""
+    jobs = count // _A_JOB
+    with site() as at, beside(1) as others:
+        fill(at.database_url, jobs + 1)
+        look = request(f"{at.url}/{job_id(jobs)}")
+        with _waiting(at, count, jobs, "20") as waiters:
+            _settle(at, look)
+            seen = others.submit(probe, at.address, look, seconds=25, every=0.01).result()
+            over = [e.at for e in waiters.stop()]
+    assert len(over) == count, f"{len(over)} have ended"
+    more = f"(p99 {percentile(seen, 99) * 1000:.3g} ms; ended within {max(over) - min(over):.0f} s)"
+    yield at_most(f"the end of {count:,} WAITs: longest of others' GETs", 0.5, max(seen), "s", more)
+
+
+@contextmanager
+def _waiting(at: Site, count: int, jobs: int, seconds: str) -> Iterator[_Waiters]:
+    messages = [request(f"{at.url}/{job_id(n % jobs)}?WAIT={seconds}") for n in range(count)]
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_wait, args=(theirs, at.address, messages), daemon=True)
+    process.start()
+    assert ours.recv() == "all have asked"
+    yield _Waiters(ours)
+    process.join()
+
+
+def _wait(pipe: "Connection[object, object]", address: Address, messages: Sequence[bytes]) -> None:
+    poll = select.epoll()
+    waiting: dict[int, tuple[int, socket.socket]] = {}
+    ended: list[_Ended] = []
+
+    def hear(seconds: float) -> None:
+        for descriptor, _ in poll.poll(seconds):
+            number, connection = waiting.pop(descriptor)
+            ended.append(_Ended(number, time.perf_counter()))
+            poll.unregister(descriptor)
+            connection.close()
 
     for number, message in enumerate(messages):
-        opened = connect(address)
-        opened.sendall(message)
-        poll.register(opened, selectors.EVENT_READ, number)
+        connection = connect(address)
+        connection.sendall(message)
+        waiting[connection.fileno()] = number, connection
+        poll.register(connection, select.EPOLLIN)
         hear(0)
-    pipe.send("open")
+    pipe.send("all have asked")
     while not pipe.poll():
         hear(0.05)
-    pipe.send(woken)
+    pipe.send(ended)
 
 
-def waits(
-    store: str, count: int, *, workers: int = 1, ends: int | None = None, **environment: str
-) -> Iterator[Row]:
-    """Measure with ``count`` WAITs on a quarter as many jobs; with ``ends`` they all end then."""
-    jobs = count // 4
-    with ExitStack() as stack:
-        server = stack.enter_context(site(workers=workers, **environment))
-        pool = stack.enter_context(beside(1))
-        url = environment.get("UWSD_DATABASE__URL", f"sqlite:///{server.data}/uwsd.db")
-        fill(url, jobs + 1)
-        address, joblist = address_of(server.url), f"{server.url}/demo/async"
-        other = request(f"{joblist}/{job_id(jobs)}")
-        idle = pool.submit(probe, address, other, seconds=4, every=0.01).result()
-        before = [threads(process) for process in web_processes(server)]
-        wait = -1 if ends is None else ends
-        messages = [request(f"{joblist}/{job_id(n % jobs)}?WAIT={wait}") for n in range(count)]
-        spawn = get_context("spawn")
-        ours, theirs = spawn.Pipe()
-        holder = spawn.Process(target=hold, args=(theirs, address, messages), daemon=True)
-        holder.start()
-        assert ours.recv() == "open"
-        title = f"{count:,} WAITs, {store}, {workers} process{'es' if workers > 1 else ''}"
-        if ends is None:
-            found = pool.submit(probe, address, other, seconds=4, every=0.01).result()
-            yield from _open(title, server, found, idle, before)
-            yield _wake(title, address, joblist, ours, jobs)
-        else:
-            found = pool.submit(probe, address, other, seconds=ends + 4, every=0.01).result()
-            yield Row(
-                what=f"{title}: longest stop when all end",
-                measured=max(found),
-                target=0.5,
-                unit="s",
-            )
-            ours.send("stop")
-            ours.recv()
-        holder.join(10)
+def _settle(at: Site, look: bytes) -> None:
+    """Return when the server has heard all and is at rest again."""
+    for rested in itertools.count():
+        began = time.perf_counter()
+        with connect(at.address) as connection:
+            exchange(connection, look)
+        if time.perf_counter() - began < _SETTLED and rested > 5:
+            return
+        time.sleep(0.1)
 
 
-def _open(
-    title: str, server: Server, found: list[float], idle: list[float], before: list[int]
-) -> Iterator[Row]:
-    processes = web_processes(server)
-    most = max(resident(process) for process in processes) / 1024
-    yield Row(what=f"{title}: memory of a process", measured=most, target=512, unit="MiB")
-    more = sum(map(threads, processes)) - sum(before)
-    yield Row(what=f"{title}: more threads", measured=more, target=0)
-    p50, p99 = percentile(found, 50) * 1e3, percentile(found, 99) * 1e3
-    quiet50, quiet99 = percentile(idle, 50) * 1e3, percentile(idle, 99) * 1e3
-    yield Row(what=f"{title}: others' p50", measured=p50, target=2 * quiet50, unit="ms")
-    yield Row(what=f"{title}: others' p99", measured=p99, target=2 * max(quiet99, 10), unit="ms")
-
-
-def _wake(title: str, address: Address, joblist: str, pipe: Connection, jobs: int) -> Row:
-    posted = {}
-    with connect(address) as connection:
-        for number in range(_CHANGES):
-            began = posted[number] = time.perf_counter()
-            abort = request(f"{joblist}/{job_id(number)}/phase", {"PHASE": "ABORT"})
-            answer = exchange(connection, abort)
-            assert answer.status == 303, answer.head
+def _change(at: Site, jobs: int) -> dict[int, float]:
+    """Abort one job after the other; return when each was asked for."""
+    changed = {}
+    with connect(at.address) as connection:
+        for number in range(min(_CHANGES, jobs)):
+            began = changed[number] = time.perf_counter()
+            abort = request(f"{at.url}/{job_id(number)}/phase", {"PHASE": "ABORT"})
+            assert exchange(connection, abort).status == 303
             time.sleep(max(0.0, began + _PACE - time.perf_counter()))
-    time.sleep(0.5)
-    pipe.send("stop")
-    woken: Woken = pipe.recv()
-    delays = [at - posted[n % jobs] for n, at in woken if n % jobs in posted]
-    assert len(delays) >= 3 * _CHANGES, f"only {len(delays)} were woken"
-    return Row(
-        what=f"{title}: woken after the POST, p99",
-        measured=percentile(delays, 99) * 1e3,
-        target=100,
-        unit="ms",
-        note=f"p50 {percentile(delays, 50) * 1e3:.1f} ms, {len(delays)} answers",
-    )
+    return changed

@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from urllib.parse import urlencode, urlsplit
 
 _PIECE = 256 * 1024
+_KEPT = 64 * 1024
 _PATIENCE = 120.0
 Address = tuple[str, int]
 
@@ -55,29 +56,34 @@ class Answer:
 
     status: int = 0
     size: int = 0
-    _head: bytes = b""
-    _tail: bytes = b""
+    _begin: bytes = b""
+    _end: bytes = b""
     _length: int | None = None  #: of head and body together; None while chunked or unknown
 
     def take(self, piece: bytes) -> bool:
         """Take what has come; return whether that is all."""
         self.size += len(piece)
+        if len(self._begin) < _KEPT:
+            self._begin += piece
         if not self.status:
-            self._head += piece
-            if (end := self._head.find(b"\r\n\r\n")) < 0:
+            if (end := self._begin.find(b"\r\n\r\n")) < 0:
                 return False
-            self.status = int(self._head[9:12])
-            self._length = _length(self._head[:end].lower(), end + 4)
-            piece = self._head
+            self.status = int(self._begin[9:12])
+            self._length = _length(self._begin[:end].lower(), end + 4)
         if self._length is not None:
             return self.size >= self._length
-        self._tail = (self._tail + piece)[-7:]
-        return self._tail.endswith(b"\r\n0\r\n\r\n")
+        self._end = (self._end + piece)[-7:]
+        return self._end == b"\r\n0\r\n\r\n"
 
     @property
-    def head(self) -> str:
-        """The header fields, and what has come along with them."""
-        return self._head.decode("latin-1")
+    def text(self) -> str:
+        """The header fields, and the first part of the body."""
+        return self._begin.decode("latin-1")
+
+    @property
+    def location(self) -> str:
+        """Where the answer leads to."""
+        return self.text.partition("\r\nLocation: ")[2].partition("\r\n")[0]
 
 
 def _length(head: bytes, start: int) -> int | None:
@@ -164,10 +170,10 @@ class _Client:
         piece = self._socket.recv(_PIECE)
         if not self._answer.take(piece):
             if not piece:
-                raise Unexpected(f"hung up after {self._answer.head[:200]!r}")
+                raise Unexpected(f"hung up after {self._answer.text[:200]!r}")
             return None
         if self._answer.status != self._status:
-            raise Unexpected(self._answer.head)
+            raise Unexpected(self._answer.text)
         latency = time.perf_counter() - self._began
         if self._closes:
             self.close()

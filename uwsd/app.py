@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from uwsd.auth.identity import add_identity
 from uwsd.config import Settings
 from uwsd.dali.endpoints import dali
-from uwsd.database import DATABASE_FAULTS
+from uwsd.database import DATABASE_FAULTS, Aside, at_once
 from uwsd.drain import DrainFile
 from uwsd.edge import Edge
 from uwsd.health import Health
@@ -44,9 +44,12 @@ _PROTECTION = {
 }
 
 
-def create_app(settings: Settings) -> Flask:
-    """Make the application that a WSGI server runs; one for each process."""
-    site = Site.open(settings)
+def create_app(settings: Settings, aside: Aside = at_once) -> Flask:
+    """Make the application that a WSGI server runs; one for each process.
+
+    ``aside`` is how this process waits for the disk.
+    """
+    site = Site.open(settings, aside)
     if not site.database.embedded:
         from uwsd.uws.feed_postgresql import require_cooperative  # noqa: PLC0415 - an extra
 
@@ -87,7 +90,7 @@ def _job_lists(site: Site) -> JobLists:
         rights=anonymous_rights(site.settings),
         store=site.store,
         workspaces=site.workspaces,
-        waiting=Waiting(site.feed.listen()),
+        waiting=Waiting(site.feed.listen(), room=server.max_waits),
         max_wait=server.max_wait,
         admit=DrainFile(site.settings.folder).admit,
         limits=BodyLimits(

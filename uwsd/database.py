@@ -1,58 +1,45 @@
-"""The database: how connections are made, and how a transaction begins, on each store.
+"""The database: how connections are made, and how a transaction begins, on each store."""
 
-SQLite, the embedded default, runs in WAL mode with ``synchronous=FULL``: what was answered
-survives a power cut. Its own busy wait would stop every greenlet of a web process, so it is
-off, and a writer that finds the database locked asks again after a few milliseconds.
-"""
-
-import random
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, Engine, Select, create_engine, func, make_url, select
+from sqlalchemy.exc import SQLAlchemyError
 
-_PATIENCE = 10.0
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA busy_timeout=0",
-    "PRAGMA foreign_keys=ON",
-)
+from uwsd.embedded import Aside, DatabaseBusy, Embedded, at_once
+
+__all__ = ["DATABASE_FAULTS", "Aside", "Database", "DatabaseBusy", "NotAlone", "at_once"]
 
 
 class NotAlone(Exception):
     """The right to be the only one is lost; another process may have it now."""
 
 
-class DatabaseBusy(Exception):
-    """Somebody else has held the database locked for too long."""
-
-
-DATABASE_FAULTS = (DatabaseBusy, SQLAlchemyError)
+DATABASE_FAULTS = (DatabaseBusy, SQLAlchemyError, sqlite3.Error)
 """What is raised when the database cannot be used, now or at all."""
 
 
 class Database:
     """Where jobs are kept: ``read()`` for one look, ``write()`` for one transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, aside: Aside = at_once) -> None:
+        """Open the database at ``url``; ``aside`` is for the embedded one, see there."""
         self.url = make_url(url)
-        self.embedded = self.url.get_backend_name() == "sqlite"
-        self._writers: AbstractContextManager[object] = nullcontext()
-        if self.embedded:
-            # Writers of one process stand in line here, where waiting costs nothing.
-            self._writers = threading.Lock()
-            self._engine = create_engine(self.url, pool_timeout=_PATIENCE)
-            event.listen(self._engine, "connect", _prepare)
+        self._embedded: Embedded | None = None
+        if self.url.get_backend_name() == "sqlite":
+            self._embedded = Embedded(self.url, aside)
+            self._engine = self._embedded.engine
         else:
             self._engine = create_engine(self.url, pool_pre_ping=True, pool_size=10)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is SQLite, in a file."""
+        return self._embedded is not None
 
     @classmethod
     def in_file(cls, path: Path) -> "Database":
@@ -94,20 +81,24 @@ class Database:
             level = {} if self.embedded else {"isolation_level": "AUTOCOMMIT"}
             yield connection.execution_options(**level)
 
+    def glance(self, query: Select[Any], values: Mapping[str, str]) -> Sequence[Any] | None:
+        """Return the first row of what every request asks for; of plain columns only."""
+        if self._embedded is not None:
+            return self._embedded.glance(query, values)
+        with self.read() as connection:
+            return connection.execute(query, values).first()
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection in a transaction; it is committed unless an error passes through."""
-        with self._writers, self._engine.connect() as connection:
-            if self.embedded:
-                _begin_immediate(connection)
-                with _sqlite_transaction(connection):
-                    yield connection
-            else:
-                with connection.begin():
-                    yield connection
+        begun = self._engine.begin() if self._embedded is None else self._embedded.write()
+        with begun as connection:
+            yield connection
 
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection that nobody uses."""
+        if self._embedded is not None:
+            self._embedded.close()
         self._engine.dispose()
 
 
@@ -116,39 +107,3 @@ def _require(connection: Connection) -> None:
         connection.execute(select(1)).close()
     except SQLAlchemyError as error:
         raise NotAlone("the connection that kept others out is lost") from error
-
-
-def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # transactions are ours to begin and to end
-    for pragma in _PRAGMAS:
-        _patiently(partial(connection.execute, pragma))
-
-
-def _begin_immediate(connection: Connection) -> None:
-    # A transaction that begins by reading may not be able to write later, whatever it waits.
-    _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-
-
-@contextmanager
-def _sqlite_transaction(connection: Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
-        raise
-    connection.exec_driver_sql("COMMIT")
-
-
-def _patiently(attempt: Callable[[], object]) -> None:
-    give_up = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            attempt()
-        except (OperationalError, sqlite3.OperationalError) as error:
-            if "locked" not in str(error):
-                raise
-            if time.monotonic() > give_up:
-                raise DatabaseBusy("the database is locked; try again") from error
-            time.sleep(random.uniform(0.001, 0.005))  # noqa: S311 - only spreads the retries
-        else:
-            return

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import resource
 import signal
 import sys
 import time
@@ -34,6 +35,15 @@ def alone(lock: Path, what: str, *, patience: float = 0.0) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def allow_descriptors(needed: int) -> int:
+    """Let this process open ``needed`` files, if it may; return how many it may open."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now < needed:
+        now = min(needed, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))
+    return now
 
 
 def die_with_parent() -> None:

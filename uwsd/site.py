@@ -8,7 +8,7 @@ from uwsd import plugins
 from uwsd.backends.base import Backend
 from uwsd.capabilities.base import Capability
 from uwsd.config import Settings
-from uwsd.database import Database
+from uwsd.database import Aside, Database, at_once
 from uwsd.migrations import require_schema
 from uwsd.uws.feed import Feed, SqliteFeed
 from uwsd.uws.store import JobStore
@@ -27,9 +27,9 @@ class Site:
     capabilities: Mapping[str, Capability]
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
+    def open(cls, settings: Settings, aside: Aside = at_once) -> Self:
         """Open the database and the data folder; make the capabilities."""
-        database = open_database(settings)
+        database = open_database(settings, aside)
         require_schema(database)
         feed = _feed(database, settings)
         return cls(
@@ -65,10 +65,10 @@ def capabilities(settings: Settings) -> dict[str, Capability]:
     }
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, aside: Aside = at_once) -> Database:
     """Open the database that the settings name; the embedded one is made when it is not there."""
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Database(settings.database_url)
+    return Database(settings.database_url, aside)
 
 
 def _feed(database: Database, settings: Settings) -> Feed:

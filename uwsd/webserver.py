@@ -9,12 +9,13 @@ import os
 import threading
 import time
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker
 
 from uwsd import __version__
 from uwsd.config import load
-from uwsd.processes import LISTENER, die_with_parent
+from uwsd.processes import LISTENER, allow_descriptors, die_with_parent
 
 _FULL_COLLECTION = 1000
 """How many collections of the middle generation go before a full one; Python has 10."""
@@ -49,9 +50,19 @@ control_socket_disable = True
 loglevel = "warning"
 proc_name = "uwsd"
 
+_OTHER_DESCRIPTORS = 500
+"""Connections to the database, files that are sent, the feed."""
 
-def on_starting(_server: object) -> None:
-    """Do not outlive the process that started us, if it was `uwsd serve`."""
+
+def on_starting(server: Arbiter) -> None:
+    """Make room for the clients; do not outlive `uwsd serve`, if that has started us."""
+    needed = worker_connections + _OTHER_DESCRIPTORS
+    if (room := allow_descriptors(needed)) < needed:
+        server.log.warning(
+            "a process may open %d files here, and %d clients need %d; raise LimitNOFILE or "
+            "`ulimit -Hn`, or lower server.worker_connections",
+            *(room, worker_connections, needed),
+        )
     if LISTENER in os.environ:
         die_with_parent()
 
@@ -59,12 +70,12 @@ def on_starting(_server: object) -> None:
 def post_worker_init(worker: Worker) -> None:
     """Keep the log short, and answer open WAITs as soon as this worker is asked to stop."""
     worker.log.error_log.addFilter(_shorten)
-    _collect_seldom()
+    collect_seldom()
     threading.Thread(target=_stop_waiting, args=(worker,), daemon=True).start()
 
 
-def _collect_seldom() -> None:
-    """Keep Python's full collections away: they stop everybody, and longer with many WAITs.
+def collect_seldom() -> None:
+    """Keep full garbage collections away: they stop everybody, for longer the more WAITs there are.
 
     What a request leaves behind is freed at once, by counting.
     """

@@ -15,16 +15,16 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(*, durable: bool = False) -> Iterator[str]:
     """Start a server that listens on a socket in a folder of its own; give its URL."""
     if not BINARIES:
         lack("PostgreSQL is not installed; apt-get install postgresql")
     with TemporaryDirectory(prefix="uwsd-postgresql-") as folder:
         # Not below pytest's folder: that is closed to the user who runs the server.
-        yield from _serve(Path(folder))
+        yield from _serve(Path(folder), durable)
 
 
-def _serve(folder: Path) -> Iterator[str]:
+def _serve(folder: Path, durable: bool) -> Iterator[str]:
     as_user: tuple[str, ...] = ()
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(folder, "postgres")
@@ -36,7 +36,7 @@ def _serve(folder: Path) -> Iterator[str]:
         subprocess.run(command, check=True, capture_output=True, cwd=folder, timeout=60)
 
     run("initdb", "-D", str(data), "-A", "trust", "-U", "uwsd", "--no-sync", "-E", "UTF8")
-    options = f"-k {folder} -c listen_addresses= -c fsync=off"
+    options = f"-k {folder} -c listen_addresses= -c fsync={'on' if durable else 'off'}"
     run("pg_ctl", "-D", str(data), "-l", str(log), "-w", "-o", options, "start")
     try:
         yield f"postgresql+psycopg://uwsd@/postgres?host={folder}"

@@ -205,7 +205,7 @@ def test_a_foreign_lock_is_waited_for(store: JobStore, database: Database) -> No
 def test_a_lock_that_does_not_go_away_is_a_clear_refusal(
     store: JobStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uwsd.database._PATIENCE", 0.2)
+    monkeypatch.setattr("uwsd.embedded._PATIENCE", 0.2)
     other = sqlite3.connect(str(database.url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(DatabaseBusy):

@@ -1,17 +1,21 @@
 """Waits are woken by changes: of this process, of another one, and when a nudge is lost."""
 
+import os
+import resource
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import event
 
 from tests.serving import wait_until
 from uwsd.database import Database
@@ -165,6 +169,61 @@ def test_a_database_that_was_away_for_a_while_is_heard_again(
     with waiting.subscribe(JOB.id) as change:
         touch(store)
         assert change.wait(10)
+
+
+def test_who_waits_costs_no_query_and_no_thread(database: Database, waiting: Waiting) -> None:
+    said: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *seen: said.append(seen[2]))
+    threads = threading.active_count()
+    with ExitStack() as stack:
+        changes = [stack.enter_context(waiting.subscribe(str(n))) for n in range(5000)]
+        changes[0].wait(1.2)
+        assert threading.active_count() == threads
+    # The watcher looks now and then, for all of them.
+    assert {text for text in said if text != "PRAGMA data_version"} == set()
+    assert len(said) < 100
+
+
+def test_a_listener_with_a_high_descriptor_is_heard(
+    feed: Feed, store: JobStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    store.add(JOB)
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1024):  # as many clients
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        waiting = Waiting(feed.listen())
+        stack.callback(waiting.close)
+        with waiting.subscribe(JOB.id) as mine, waiting.subscribe("another") as other:
+            touch(store)
+            assert mine.wait(10)
+            assert not other.wait(0.05)
+    assert caplog.records == []
+
+
+def test_who_finds_no_room_is_answered_soon(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uwsd.uws.waiting._NO_ROOM", 0.01)
+    waiting = Waiting(feed.listen(), room=1)
+    with waiting.subscribe(JOB.id), waiting.subscribe(JOB.id) as second:
+        waiting.hold(second, 1000)
+    waiting.close()
+
+
+def test_a_crowd_does_not_go_all_at_once(feed: Feed) -> None:
+    waiting = Waiting(feed.listen(), room=100)
+    with ExitStack() as stack:
+        changes = [stack.enter_context(waiting.subscribe(JOB.id)) for _ in range(10)]
+        assert waiting._patience(100) == 100
+        changes.append(stack.enter_context(waiting.subscribe(JOB.id)))
+        times = [waiting._patience(100) for _ in changes]
+        assert all(75 <= time <= 100 for time in times)
+        assert max(times) - min(times) > 5
+        # Nor do those whom one change wakes, yet all of them do.
+        waiting.wake_all()
+        assert all(change.wait(10) for change in changes)
+    waiting.close()
 
 
 def _is_quiet(waiting: Waiting) -> bool:

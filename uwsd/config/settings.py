@@ -71,7 +71,10 @@ class ServerSettings(Table):
     )
     workers: int = Field(default=2, ge=1, description="How many web processes there are.")
     worker_connections: int = Field(
-        default=12000, ge=10, description="How many clients one web process holds at a time."
+        default=12000,
+        ge=10,
+        description="How many clients one web process holds at a time. Nine of ten may be in a "
+        "WAIT; what more of those there are is answered after a second.",
     )
     max_wait: int = Field(
         default=55, ge=1, le=300, description="Seconds after which any WAIT is answered."
@@ -97,6 +100,11 @@ class ServerSettings(Table):
         public = urlsplit(self.base_url).hostname
         is_public = public is not None and not is_loopback(public)
         return is_loopback(self.host) and not is_public and not self.trusted_proxies
+
+    @property
+    def max_waits(self) -> int:
+        """How many of a web process's clients may be in a WAIT: the others need some room, too."""
+        return self.worker_connections * 9 // 10
 
 
 class DataSettings(Table):

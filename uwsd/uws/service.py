@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -89,12 +90,18 @@ class JobService:
 
     def wait(self, job_id: str, seconds: int, phase: Phase | None) -> Stamp:
         """Return when the job changes, is not in ``phase``, or time is up (2.2.1.2)."""
-        with self.waiting.subscribe(job_id) as change:
-            now = self.stamp(job_id)
-            if not now.phase.may_block or phase not in (None, now.phase):
-                return now
-            change.wait(self._patience(seconds))
-        return self.stamp(job_id)
+        until = time.monotonic() + self._patience(seconds)
+        began: Stamp | None = None
+        while True:
+            with self.waiting.subscribe(job_id) as change:
+                now = self.stamp(job_id)
+                began = began or now
+                # PostgreSQL's word of an earlier change may come late: it is none for this WAIT.
+                is_other = now.version != began.version or phase not in (None, now.phase)
+                if is_other or not now.phase.may_block or self.waiting.is_closed:
+                    return now
+                if not self.waiting.hold(change, until - time.monotonic()):
+                    return self.stamp(job_id)
 
     def see_through(self, job_id: str, has_gone: Callable[[], bool]) -> Job:
         """Return the job when it is over, and abort it when its client has gone (DALI 1.2, 2.2).

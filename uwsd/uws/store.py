@@ -63,8 +63,7 @@ class JobStore:
     def stamp(self, service: str, job_id: str) -> Stamp:
         """Return the version, owner and phase of a job."""
         which = {"job_id": job_id, "service": service}
-        with self._database.read() as connection:
-            row = connection.execute(statements.STAMP, which).one_or_none()
+        row = self._database.glance(statements.STAMP, which)
         if row is None:
             raise no_job(job_id)
         version, owner, phase = row

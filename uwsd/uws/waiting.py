@@ -5,6 +5,7 @@ thread of its own under gevent nor a query nor a connection.
 """
 
 import logging
+import random
 import select
 import threading
 import time
@@ -17,6 +18,13 @@ from uwsd.uws.feed import FeedBroken, Listener
 _log = logging.getLogger(__name__)
 _NET = 0.5
 """Seconds after which the watcher looks even if nobody has told it to."""
+_NO_ROOM = 1.0
+"""Seconds after which those are answered for whom there is no room."""
+_CROWD = 0.1
+"""The part of the room that a crowd takes: about as many as are answered in a second."""
+_AT_A_TIME = 8
+_TURN = 0.001
+"""Seconds between those of a crowd who are let out at a time, and the next ones."""
 
 
 class Change:
@@ -39,10 +47,13 @@ class Change:
 
 
 class Waiting:
-    """All the waiters of one process."""
+    """All the waiters of one process; ``room`` is for how many there is room."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, *, room: int = 10_000) -> None:
         self._listener = listener
+        self._room = room
+        self._count = 0
+        self._turnstile = threading.Semaphore(_AT_A_TIME)
         self._waiters: dict[str, set[Change]] = defaultdict(set)
         self._closed = False
         self._watcher = threading.Thread(target=self._watch, name="uwsd-watcher", daemon=True)
@@ -53,10 +64,37 @@ class Waiting:
         """Give the job's next change; subscribe first and read the job after, or one is lost."""
         change = Change()
         self._waiters[job_id].add(change)
+        self._count += 1
         try:
             yield change
         finally:
+            self._count -= 1
             self._leave(job_id, change)
+
+    def hold(self, change: Change, seconds: float) -> bool:
+        """Sleep until the change, for ``seconds``, or for less if there are too many who do.
+
+        A server may answer early (2.2.1.2). It does when a crowd that has come together would go
+        together, and lets it out a few at a time: to answer thousands in one moment would stop
+        everybody else. Who finds no room is not answered at once all the same, since some clients
+        ask again without a pause. Returns whether the change has come.
+        """
+        has_come = change.wait(self._patience(seconds))
+        if not has_come and self._is_crowded:
+            with self._turnstile:
+                time.sleep(_TURN)  # meanwhile others are heard
+        return has_come
+
+    def _patience(self, seconds: float) -> float:
+        if self._count > self._room:
+            return min(seconds, _NO_ROOM)
+        if self._is_crowded:
+            return seconds * random.uniform(0.75, 1)  # noqa: S311 - only spreads the answers
+        return seconds
+
+    @property
+    def _is_crowded(self) -> bool:
+        return self._count > self._room * _CROWD
 
     def wake_all(self) -> None:
         """Wake every waiter, as when the server stops: an early answer is allowed."""
@@ -93,7 +131,9 @@ class Waiting:
                     self._wake(job_id)
 
     def _wake(self, job_id: str) -> None:
-        for change in self._waiters.pop(job_id, ()):
+        for number, change in enumerate(self._waiters.pop(job_id, ()), 1):
+            if number % _AT_A_TIME == 0:  # thousands may wait for one job
+                time.sleep(_TURN)
             change.happened()
 
     def _leave(self, job_id: str, change: Change) -> None:

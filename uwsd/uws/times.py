@@ -35,7 +35,9 @@ def from_milliseconds(count: int) -> datetime:
 
 def to_text(at: datetime) -> str:
     """Write an instant as ``2026-11-24T03:58:00.000Z``."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def to_second(at: datetime) -> str:

@@ -294,6 +294,16 @@ def test_a_browser_gets_pages_and_can_do_everything(demo: str, server: Server) -
         assert "<b>" not in page.text
     for action in (f"{job}/phase", f"{job}/destruction", f"{job}/executionduration", job):
         assert f'action="{action}"' in requests.get(job, headers=BROWSER, timeout=60).text
+    assert f'action="{job}/parameters"' in requests.get(job, headers=BROWSER, timeout=60).text
+    # How a browser sends the form, and in it a file that was not chosen.
+    form = {"TEXT": "new", "RUNID": ""}
+    nothing = {"FILE": ("", b"", "application/octet-stream")}
+    requests.post(f"{job}/parameters", form, files=nothing, timeout=60)
+    changed = requests.get(job, headers=BROWSER, timeout=60).text
+    assert '<input name="TEXT" value="new">' in changed
+    assert '<input name="RUNID" maxlength="64" value="">' in changed
+    requests.post(f"{job}/phase", {"PHASE": "ABORT"}, timeout=60)
+    assert f'action="{job}/parameters"' not in requests.get(job, headers=BROWSER, timeout=60).text
     java = {"Accept": "text/html, image/gif, image/jpeg, */*; q=0.2"}
     assert requests.get(job, headers=java, timeout=60).content.startswith(b"<?xml")
 

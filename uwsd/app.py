@@ -20,8 +20,7 @@ from uwsd.registry.oai.service import OaiService
 from uwsd.registry.oai.token import signing_key
 from uwsd.registry.oai.view import EXTENSION as OAI
 from uwsd.registry.oai.view import oai
-from uwsd.registry.records import REGISTRY
-from uwsd.registry.site import load_site
+from uwsd.registry.site import FILE
 from uwsd.registry.store import RecordStore
 from uwsd.rights import anonymous_rights, authentication
 from uwsd.site import Site
@@ -114,15 +113,11 @@ def _availability(site: Site) -> Sources:
     return Sources(health=health, drain=DrainFile(folder))
 
 
-def _oai(site: Site) -> OaiService | None:
-    """Return what answers harvesters, or None for a site that says nothing of itself."""
+def _oai(site: Site) -> OaiService:
     settings = site.settings
-    described = load_site(settings.registry_folder)
-    if described is None:
-        return None
     return OaiService(
         store=RecordStore(site.database),
-        registry=described.identifier(REGISTRY),
+        site_file=settings.registry_folder / FILE,
         url=f"{settings.public_url}/oai",
         key=signing_key(settings.folder / "oai.key"),
         page_size=settings.registry.page_size,

@@ -23,6 +23,7 @@ from uwsd.heartbeat import HeartbeatFile
 from uwsd.migrations import SchemaError, migrate
 from uwsd.processes import AlreadyRunning, alone, die_with_parent
 from uwsd.registry.commands import registry
+from uwsd.registry.finished import RecordRefused, read_folder
 from uwsd.site import Site, capabilities, open_database
 from uwsd.uws import times
 from uwsd.uws.feed import FeedBroken
@@ -58,6 +59,10 @@ def serve(config: Path | None) -> None:
         capabilities(settings)  # better one sentence now than a child that does not start
     with _explained(UsersError):
         Users(settings.users_file).hashes()
+    try:
+        read_folder(settings.registry_folder)
+    except (ConfigError, RecordRefused) as error:  # no reason to keep jobs from running
+        click.echo(f"the registry's records stay as they were: {error}", err=True)
     with _explained(CannotServe, AlreadyRunning, *_TROUBLES):
         run(settings, _environment(config), click.echo)
 
@@ -102,6 +107,9 @@ def check(config: Path | None) -> None:
     with _explained(UsersError):
         users = Users(settings.users_file).hashes()
         click.echo(f"{len(users)} can log in with a name and a password")
+    with _explained(ConfigError, RecordRefused):
+        is_published = read_folder(settings.registry_folder) is not None
+        click.echo("records are published" if is_published else "no record is published")
     click.echo("the configuration is good")
 
 

@@ -62,9 +62,7 @@ class Embedded:
 
         What the block raises undoes what the block has done.
         """
-        self._in_line.append(None)
-        with self._line:
-            self._in_line.pop()
+        with self._turn():
             batch = self._batch = self._batch or _Batch(self.engine)
             try:
                 with batch.part() as connection:
@@ -74,6 +72,19 @@ class Embedded:
                     self._batch = None
                     batch.commit(self._aside)
         batch.wait()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait in line; whoever gives up is not waited for."""
+        self._in_line.append(None)
+        try:
+            self._line.acquire()
+        finally:
+            self._in_line.pop()
+        try:
+            yield
+        finally:
+            self._line.release()
 
     def glance(self, query: Select[Any], values: Mapping[str, str]) -> Sequence[Any] | None:
         """Return the first row of a query, without SQLAlchemy's pool and Connection.

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.registry.conftest import RECORD, SITE, Site
+from tests.serving import Server, wait_until
 
 OWN = RECORD.format(name="a", text=1)
 
@@ -93,3 +95,28 @@ def test_what_is_hidden_is_no_record(tmp_path: Path) -> None:
     done = uwsd("check", cwd=tmp_path, UWSD_SERVER__BASE_URL="http://127.0.0.1:9")
     assert "a.xml" not in done.stderr
     assert "does not answer" in done.stderr
+
+
+def test_a_broken_file_is_told_and_keeps_no_job_from_running(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "site.toml").write_text(SITE.replace("org.example.uwsd", "A B"))
+    command = (sys.executable, "-m", "uwsd", "check")
+    told = {"PATH": os.environ["PATH"], "UWSD_REGISTRY__FOLDER": str(folder)}
+    checked = subprocess.run(
+        command, env=told, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert checked.returncode == 1
+    assert "site.toml:5: authority.id" in checked.stderr
+    server = Server(tmp_path / "data", None, UWSD_REGISTRY__FOLDER=str(folder)).start()
+    try:
+        done = requests.get(f"{server.url}/demo/sync", params={"TEXT": "a"}, timeout=60)
+        assert (done.status_code, done.text) == (200, "a")
+        asked = requests.get(f"{server.url}/oai?verb=Identify", timeout=60)
+        assert asked.status_code == 503
+        (folder / "site.toml").write_text(SITE)
+        wait_until(lambda: requests.get(asked.url, timeout=60).status_code == 200)
+    finally:
+        assert server.stop() == 0
+    assert "the registry's records stay as they were" in server.log
+    assert "Traceback" not in server.log

@@ -13,8 +13,8 @@ from uwsd.config.options import options_of, tables
 from uwsd.registry.check import Finding, Unreachable, check
 from uwsd.registry.check.findings import Level
 from uwsd.registry.check.place import check_names, check_place
-from uwsd.registry.finished import RecordRefused, finished
-from uwsd.registry.site import FILE, TEMPLATE, SiteFile, load_site
+from uwsd.registry.finished import RecordRefused, read_folder
+from uwsd.registry.site import FILE, TEMPLATE, SiteFile
 
 _COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 _CONFIG = click.option(
@@ -115,14 +115,12 @@ def _own(settings: Settings) -> Iterator[Finding]:
 def _site(settings: Settings) -> SiteFile:
     folder = settings.registry_folder
     try:
-        site = load_site(folder)
-        if site is None:
-            raise click.ClickException(
-                f"there is no {folder / FILE}; `uwsd registry init` makes it"
-            )
-        list(finished(folder, site.authority.id))
+        written = read_folder(folder)
     except (ConfigError, RecordRefused) as error:
         raise click.ClickException(str(error)) from None
+    if written is None:
+        raise click.ClickException(f"there is no {folder / FILE}; `uwsd registry init` makes it")
+    site, _ = written
     return site
 
 

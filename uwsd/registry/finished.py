@@ -1,9 +1,11 @@
-"""Records that an administrator brings along as finished XML, ``registry/*.xml``."""
+"""What an administrator has written: ``site.toml``, and finished records in ``registry/*.xml``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from uwsd.registry.documents import Head, head_of, stamp
+from uwsd.registry.site import SiteFile, load_site
 from uwsd.registry.store import Draft
 from uwsd.schemas import LARGEST, DocumentError, explain_tree, parse
 from uwsd.uws import times
@@ -18,10 +20,20 @@ def files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*") if not path.name.startswith("."))
 
 
-def finished(folder: Path, authority: str) -> Iterator[Draft]:
-    """Yield a draft for each file; raise `RecordRefused` for the first that is not good."""
-    for path in sorted(path for path in files(folder) if path.suffix == ".xml"):
-        yield read_record(path, authority)
+def read_folder(folder: Path) -> tuple[SiteFile, list[Draft]] | None:
+    """Return what the site says of itself and its finished records; None without ``site.toml``.
+
+    Raises `uwsd.config.ConfigError` or `RecordRefused` with what is wrong, and where.
+    """
+    site = load_site(folder)
+    if site is None:
+        return None
+    paths = sorted(path for path in files(folder) if path.suffix == ".xml")
+    drafts = [read_record(path, site.authority.id) for path in paths]
+    for name, count in Counter(draft.identifier for draft in drafts).items():
+        if count > 1:
+            raise RecordRefused(f"{folder}: more than one file describes {name}")
+    return site, drafts
 
 
 def read_record(path: Path, authority: str) -> Draft:

@@ -1,15 +1,13 @@
 """Keeps the registry's records as the site is: at start, and when a file of its has changed."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from uwsd.config import ConfigError
-from uwsd.registry.finished import RecordRefused, files, finished
+from uwsd.registry.finished import RecordRefused, files, read_folder
 from uwsd.registry.records import Offer, Records
-from uwsd.registry.site import load_site
 from uwsd.registry.store import Draft, RecordStore
 
 _log = logging.getLogger(__name__)
@@ -42,15 +40,15 @@ class Publisher:
         now = frozenset(_marks(self._folder)), self._changed()
         if now == self._seen:
             return
-        self._seen = now
         try:
             drafts = site_drafts(self._folder, self._offer(), self._page_size)
         except (ConfigError, RecordRefused) as error:
             _log.error("the registry's records stay as they were: %s", error)
-            return
+            drafts = None
         if drafts is not None:
             changed = self._store.publish(drafts)
             _log.info("the registry has %d records, %d of them changed", len(drafts), changed)
+        self._seen = now  # not before: what the database refused is to be tried again
 
 
 def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:
@@ -66,11 +64,9 @@ def site_drafts(folder: Path, offer: Offer, page_size: int) -> list[Draft] | Non
     A finished record takes the place of the one that would have been made.
     Raises `ConfigError` or `RecordRefused` with what is wrong, and where.
     """
-    site = load_site(folder)
-    if site is None:
+    written = read_folder(folder)
+    if written is None:
         return None
+    site, finished = written
     made = Records(site=site, offer=offer, page_size=page_size).drafts()
-    brought = list(finished(folder, site.authority.id))
-    if twice := [name for name, n in Counter(d.identifier for d in brought).items() if n > 1]:
-        raise RecordRefused(f"{folder}: more than one file describes {twice[0]}")
-    return list({draft.identifier: draft for draft in (*made, *brought)}.values())
+    return list({draft.identifier: draft for draft in (*made, *finished)}.values())

@@ -101,6 +101,14 @@ class Reading:
         row = self._connection.execute(found).one_or_none()
         return None if row is None else _published(*row)
 
+    def called(self, path: str) -> Published | None:
+        """Return the live record of that path in its authority, such as ``registry``."""
+        name = table.c.identifier.like(f"ivo://%/{path}"), table.c.document.is_not(None)
+        for row in self._connection.execute(select(*_COLUMNS).where(*name)):
+            if row.identifier.removeprefix("ivo://").partition("/")[2] == path:
+                return _published(*row)
+        return None
+
     def page(self, chosen: Selection, *, after: int, size: int) -> list[Published]:
         """Return up to ``size`` records whose last change has a number above ``after``."""
         query = select(*_COLUMNS).where(table.c.number > after, *_conditions(chosen))

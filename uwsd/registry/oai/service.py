@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from uwsd.registry.oai import documents
 from uwsd.registry.oai.arguments import Request, Verb, read, span
@@ -16,6 +17,7 @@ from uwsd.registry.oai.errors import (
     OaiError,
 )
 from uwsd.registry.oai.token import Continuation
+from uwsd.registry.records import REGISTRY
 from uwsd.registry.store import Published, Reading, RecordStore, Selection
 
 Write = Callable[[], str]
@@ -23,15 +25,15 @@ Write = Callable[[], str]
 
 
 class NotPublished(Exception):
-    """The registry has no record of itself yet."""
+    """The registry has no record of itself, yet or at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OaiService:
-    """Answers requests; ``registry`` is the identifier of the registry's own record."""
+    """Answers requests."""
 
     store: RecordStore
-    registry: str
+    site_file: Path  #: a site without it publishes nothing
     url: str
     key: bytes  #: what resumption tokens are signed with
     page_size: int
@@ -76,7 +78,7 @@ class OaiService:
                 return partial(documents.records, page, format_, resumption)
 
     def _identify(self, reading: Reading) -> Write:
-        own = reading.get(self.registry)
+        own = reading.called(REGISTRY)
         if own is None or own.document is None:
             raise NotPublished
         return partial(documents.identify, own.document, self.url, reading.earliest())

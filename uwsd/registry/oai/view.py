@@ -10,7 +10,7 @@ from uwsd.uws.resources.blueprint import job_lists
 from uwsd.uws.resources.body import read_form, read_query
 
 EXTENSION = "uwsd.oai"
-"""Where the application keeps the `OaiService`, or None if this site has no registry."""
+"""Where the application keeps the `OaiService`."""
 
 oai = Blueprint("oai", __name__)
 
@@ -18,8 +18,8 @@ oai = Blueprint("oai", __name__)
 @oai.route("/oai", methods=["GET", "POST"])
 def harvest() -> Response:
     """Answer a harvester; its mistakes are told in the document, with status 200."""
-    service: OaiService | None = current_app.extensions[EXTENSION]
-    if service is None:
+    service: OaiService = current_app.extensions[EXTENSION]
+    if not service.site_file.exists():
         raise NotFound("this site publishes no records; its administrator can: docs/registry.md")
     try:
         document = service.answer(_arguments())

@@ -6,7 +6,7 @@ from uwsd.client.platforms.documents import read_page
 from uwsd.client.web import Web
 
 _MOST_PAGES = 1000
-"""The largest registry of the VO has a hundred."""
+"""After as many, a list is taken to have no end."""
 
 
 def harvest(url: str, wanted: Wanted) -> list[Platform]:

@@ -65,8 +65,9 @@ def test_a_supervisor_that_is_silent_is_missed(
     assert look(tmp_path, sqlite, beat=beat).troubles == ("no supervisor is at work",)
 
 
-def test_a_torn_sign_of_life_is_none(tmp_path: Path, sqlite: Database) -> None:
-    (tmp_path / "supervisor.json").write_text('{"since": "2026')
+@pytest.mark.parametrize("torn", ['{"since": "2026', "[]", '{"since": 1, "at": 1}', '""'])
+def test_a_torn_sign_of_life_is_none(tmp_path: Path, sqlite: Database, torn: str) -> None:
+    (tmp_path / "supervisor.json").write_text(torn)
     assert look(tmp_path, sqlite, beat=None).troubles == ("no supervisor is at work",)
 
 

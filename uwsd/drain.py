@@ -7,7 +7,7 @@ database is down, and costs a look at the folder.
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from uwsd.uws.errors import Unavailable
@@ -39,19 +39,20 @@ class DrainFile:
         A file that cannot be understood drains, too: somebody meant it to.
         """
         try:
-            text = self._path.read_text("utf-8")
-            since = datetime.fromtimestamp(self._path.stat().st_mtime).astimezone()
+            since = datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
         try:
-            said = json.loads(text)
+            said = json.loads(self._path.read_bytes())
             until = said["until"]
             return Drain(
-                since=parse(said["since"]),
-                until=None if until is None else parse(until),
+                since=parse(str(said["since"])),
+                until=None if until is None else parse(str(until)),
                 note=str(said["note"]),
             )
-        except (ValueError, KeyError, TypeError):
+        except FileNotFoundError:  # at this very moment
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
             return Drain(since=since)
 
     def admit(self) -> None:

@@ -48,7 +48,9 @@ class HeartbeatFile:
         try:
             said = json.loads(self._path.read_text("utf-8"))
             return Heartbeat(
-                since=parse(said["since"]), at=parse(said["at"]), backends=said["backends"]
+                since=parse(str(said["since"])),
+                at=parse(str(said["at"])),
+                backends=dict(said["backends"]),
             )
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None

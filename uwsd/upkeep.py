@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from uwsd.backends.base import Backend
+from uwsd.backends.base import Backend, BackendError
 from uwsd.database import DATABASE_FAULTS
 from uwsd.heartbeat import Heartbeat, HeartbeatFile
 from uwsd.registry.publisher import Publisher
@@ -41,7 +41,7 @@ class Upkeep:
             return
         self._next = time.monotonic() + _PACE
         try:
-            said = {name: backend.check() for name, backend in self._backends.items()}
+            said = {name: _trouble(backend) for name, backend in self._backends.items()}
             heartbeat = Heartbeat(since=self._since, at=self._clock(), backends=said)
             self._heartbeat.beat(heartbeat)
             self._publisher.refresh()
@@ -49,3 +49,10 @@ class Upkeep:
             raise
         except Exception:  # noqa: BLE001 - it is logged, and the jobs go on
             _log.exception("the upkeep of the site was cut short; it will be tried again")
+
+
+def _trouble(backend: Backend) -> str | None:
+    try:
+        return backend.check()
+    except BackendError as error:  # one that cannot even be asked is not well
+        return str(error)

@@ -26,7 +26,6 @@ from uwsd.reports import told
 from uwsd.schemas import validate
 from uwsd.supervisor import Supervisor
 from uwsd.uws.documents import job_document
-from uwsd.uws.errors import WrongPhase
 from uwsd.uws.feed import SqliteFeed
 from uwsd.uws.job import ErrorType, Job
 from uwsd.uws.phase import Event, Phase
@@ -84,9 +83,9 @@ def test_live_states_show_as_they_are_with_their_reason(state: State, expected: 
     assert told(job, Report(state=State.RUNNING), at=LATER).info == {}
 
 
-def test_a_running_job_is_not_taken_for_a_waiting_one() -> None:
-    with pytest.raises(WrongPhase):
-        told(a_job(Phase.EXECUTING), Report(state=State.WAITING), at=LATER)
+@pytest.mark.parametrize("phase", [Phase.EXECUTING, Phase.SUSPENDED, Phase.UNKNOWN])
+def test_a_job_that_its_engine_has_requeued_is_queued_again(phase: Phase) -> None:
+    assert told(a_job(phase), Report(state=State.WAITING), at=LATER).phase is Phase.QUEUED
 
 
 def test_an_engine_s_clock_is_kept_between_the_two_that_are_known() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from uwsd import plugins
-from uwsd.backends.base import Backend
+from uwsd.backends.patient import Patient
 from uwsd.capabilities.base import Capability
 from uwsd.config import Settings
 from uwsd.database import Aside, Database, at_once
@@ -41,11 +41,13 @@ class Site:
             capabilities=capabilities(settings),
         )
 
-    def backends(self) -> dict[str, Backend]:
+    def backends(self) -> dict[str, Patient]:
         """Open every backend."""
         return {
-            name: plugins.load("uwsd.backends", chosen.type).create(
-                name, chosen.options, self.workspaces.root
+            name: Patient(
+                plugins.load("uwsd.backends", chosen.type).create(
+                    name, chosen.options, self.workspaces.root
+                )
             )
             for name, chosen in self.settings.backends.items()
         }

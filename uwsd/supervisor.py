@@ -13,7 +13,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from uwsd.backends.base import Backend, BackendError, Handle, Report, State, TaskRefused
+from uwsd.backends.base import (
+    Backend,
+    BackendError,
+    Handle,
+    Report,
+    State,
+    TaskRefused,
+    Unreachable,
+)
 from uwsd.capabilities.base import Capability, MissingResult
 from uwsd.database import DATABASE_FAULTS
 from uwsd.reports import progressed, told
@@ -105,6 +113,8 @@ class Supervisor:
                 step(item)
             except UwsError as error:
                 _log.info("%s: overtaken: %s", item, error)
+            except Unreachable as error:  # the engine's silence is logged once, not for each job
+                _log.debug("%s: %s; will try again", item, error)
             except BackendError as error:
                 _log.warning("%s: %s; will try again", item, error)
             except DATABASE_FAULTS:
@@ -185,6 +195,8 @@ class Supervisor:
         for name, handles in asked.items():
             try:
                 reports = self._backends[name].poll(handles)
+            except Unreachable:
+                continue
             except (BackendError, KeyError) as error:
                 _log.warning("backend %s cannot be asked: %s", name, error)
                 continue

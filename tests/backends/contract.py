@@ -6,16 +6,27 @@ folder where the workspaces of its jobs can be read.
 
 import itertools
 import multiprocessing
+import random
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from uwsd.backends.base import Backend, Handle, Progress, Report, State, Task, TaskRefused
+from uwsd.backends.base import (
+    Backend,
+    BackendError,
+    Handle,
+    Progress,
+    Report,
+    State,
+    Task,
+    TaskRefused,
+)
 
 NewBackend = Callable[[], Backend]
 
@@ -47,13 +58,27 @@ def shell(script: str, **more: object) -> Task:
     return task("sh", "-c", script, **more)
 
 
+def _is_released(backend: Backend, handle: Handle) -> bool:
+    try:
+        backend.release(handle)
+    except BackendError:
+        return False
+    return True
+
+
 class BackendContract:
     """Every promise of `Backend`, kept by the real engine."""
 
     patience = 30.0  #: seconds until a small job must be over
     many = 200  #: jobs that are handed over in one go
+    cuts = 8  #: submissions that are killed on their way
+    submitting = 0.1  #: seconds within which such a submission is killed
     engine_adds: frozenset[str] = frozenset()  #: environment variables that it cannot leave out
     over_memory: Collection[State] = (State.EXCEEDED,)
+
+    def folder(self, workspaces: Path, handle: Handle) -> Path:
+        """Return the workspace of a job: here, that the handle is the job's id."""
+        return workspaces / handle
 
     def wait(self, backend: Backend, handle: Handle) -> Report:
         """Wait until the job is over."""
@@ -78,7 +103,7 @@ class BackendContract:
 
     def wait_for_beat(self, workspaces: Path, handle: Handle) -> Path:
         """Wait until a job that runs ``BEAT`` has begun to; return the file that grows."""
-        beat = workspaces / handle / "outputs/beat"
+        beat = self.folder(workspaces, handle) / "outputs/beat"
         self.wait_for(beat.exists)
         return beat
 
@@ -101,7 +126,7 @@ class BackendContract:
         assert report.started
         assert report.ended
         assert before < report.started <= report.ended < before + timedelta(minutes=2)
-        assert (workspaces / handle / "outputs/answer").read_text() == "42\n"
+        assert (self.folder(workspaces, handle) / "outputs/answer").read_text() == "42\n"
 
     def test_a_job_that_fails_tells_its_exit_status(self, new_backend: NewBackend) -> None:
         backend = new_backend()
@@ -134,7 +159,7 @@ class BackendContract:
         report = self.wait(backend, handle)
         assert report.state is State.EXCEEDED
         assert "1 s" in report.message
-        self.assert_still(workspaces / handle / "outputs/beat")
+        self.assert_still(self.folder(workspaces, handle) / "outputs/beat")
 
     def test_a_job_within_its_time_is_left_alone(self, new_backend: NewBackend) -> None:
         backend = new_backend()
@@ -156,7 +181,7 @@ class BackendContract:
             shell(f"(setsid sh -c '{BEAT}' &); while ! [ -e beat ]; do :; done")
         )
         assert self.wait(backend, handle).state is State.DONE
-        self.assert_still(workspaces / handle / "outputs/beat")
+        self.assert_still(self.folder(workspaces, handle) / "outputs/beat")
 
     # What a job is given, and what it leaves
 
@@ -173,7 +198,9 @@ class BackendContract:
             shell("cat ../inputs/* ../inputs/deep/x ../*.json >all", files=files)
         )
         self.wait(backend, handle)
-        assert (workspaces / handle / "outputs/all").read_bytes() == bytes(range(256)) + b"x{}"
+        assert (self.folder(workspaces, handle) / "outputs/all").read_bytes() == bytes(
+            range(256)
+        ) + b"x{}"
 
     def test_the_environment_is_exactly_the_given_one(
         self, new_backend: NewBackend, workspaces: Path, monkeypatch: pytest.MonkeyPatch
@@ -183,7 +210,9 @@ class BackendContract:
         given = {**PATH, "UWSD_X": "a=b\n$HOME ✨", "EMPTY": ""}
         handle = backend.submit(task("cat", "/proc/self/environ", environment=given))
         self.wait(backend, handle)
-        lines = (workspaces / handle / "logs/stdout").read_bytes().decode().split("\0")[:-1]
+        lines = (
+            (self.folder(workspaces, handle) / "logs/stdout").read_bytes().decode().split("\0")[:-1]
+        )
         seen = dict(line.split("=", 1) for line in lines)
         assert {n: v for n, v in seen.items() if n in given or n not in self.engine_adds} == given
 
@@ -191,7 +220,7 @@ class BackendContract:
         backend = new_backend()
         handle = backend.submit(task("sh", "-c", "cat /proc/$$/cmdline", *HOSTILE))
         self.wait(backend, handle)
-        seen = (workspaces / handle / "logs/stdout").read_bytes().decode().split("\0")
+        seen = (self.folder(workspaces, handle) / "logs/stdout").read_bytes().decode().split("\0")
         assert seen[3:-1] == list(HOSTILE)
 
     def test_standard_input_is_empty(self, new_backend: NewBackend) -> None:
@@ -203,7 +232,7 @@ class BackendContract:
     ) -> None:
         backend = new_backend()
         handle = backend.submit(shell("echo out; echo err >&2; sleep 60"))
-        logs = workspaces / handle / "logs"
+        logs = self.folder(workspaces, handle) / "logs"
         self.wait_for(
             lambda: (logs / "stderr").exists() and (logs / "stderr").read_text() == "err\n"
         )
@@ -226,7 +255,7 @@ class BackendContract:
         backend = new_backend()
         handle = backend.submit(shell("head -c 20000000 /dev/zero"))
         self.wait(backend, handle)
-        assert (workspaces / handle / "logs/stdout").stat().st_size == 20_000_000
+        assert (self.folder(workspaces, handle) / "logs/stdout").stat().st_size == 20_000_000
 
     # Handing over
 
@@ -265,16 +294,16 @@ class BackendContract:
         script = "echo run >>runs; while ! [ -e ../inputs/go ]; do sleep 0.05; done"
         once = shell(script, files={"inputs/mine": b"as it was"})
         handle = backend.submit(once)
-        self.wait_for((workspaces / handle / "outputs/runs").exists)
-        (workspaces / handle / "inputs/mine").write_text("changed by the job")
+        self.wait_for((self.folder(workspaces, handle) / "outputs/runs").exists)
+        (self.folder(workspaces, handle) / "inputs/mine").write_text("changed by the job")
         assert backend.submit(once) == handle
         assert new_backend().submit(once) == handle
-        (workspaces / handle / "inputs/go").touch()
+        (self.folder(workspaces, handle) / "inputs/go").touch()
         self.wait(backend, handle)
         assert backend.submit(once) == handle
         assert backend.poll([handle])[handle].state is State.DONE
-        assert (workspaces / handle / "outputs/runs").read_text() == "run\n"
-        assert (workspaces / handle / "inputs/mine").read_text() == "changed by the job"
+        assert (self.folder(workspaces, handle) / "outputs/runs").read_text() == "run\n"
+        assert (self.folder(workspaces, handle) / "inputs/mine").read_text() == "changed by the job"
 
     def test_submitting_from_many_threads_starts_one_job(
         self, new_backend: NewBackend, workspaces: Path
@@ -285,7 +314,7 @@ class BackendContract:
             handles = set(pool.map(lambda backend: backend.submit(once), backends))
         (handle,) = handles
         assert self.wait(backends[0], handle).state is State.DONE
-        assert (workspaces / handle / "outputs/runs").read_text() == "run\n"
+        assert (self.folder(workspaces, handle) / "outputs/runs").read_text() == "run\n"
 
     def test_submitting_from_many_processes_starts_one_job(
         self, new_backend: NewBackend, workspaces: Path
@@ -302,7 +331,27 @@ class BackendContract:
         assert [process.exitcode for process in processes] == [0] * len(processes)
         assert handle is not None
         assert self.wait(backend, handle).state is State.DONE
-        assert (workspaces / handle / "outputs/runs").read_text() == "run\n"
+        assert (self.folder(workspaces, handle) / "outputs/runs").read_text() == "run\n"
+
+    def test_a_submission_that_was_killed_is_taken_up_again(
+        self, new_backend: NewBackend, workspaces: Path
+    ) -> None:
+        seed = random.randrange(2**32)
+        print(f"seed {seed}")
+        rng = random.Random(seed)
+        fork = multiprocessing.get_context("fork")
+        for _ in range(self.cuts):
+            once = shell("echo run >>runs")
+            process = fork.Process(target=lambda once=once: new_backend().submit(once))
+            process.start()
+            process.join(rng.uniform(0, self.submitting))
+            process.kill()
+            process.join()
+            backend = new_backend()
+            handle = backend.submit(once)
+            assert self.wait(backend, handle).state is State.DONE
+            runs = self.folder(workspaces, handle) / "outputs/runs"
+            assert runs.read_text() == "run\n"
 
     def test_many_jobs_at_once_all_end(self, new_backend: NewBackend) -> None:
         backend = new_backend()
@@ -398,6 +447,23 @@ class BackendContract:
         self.assert_still(beat)
         assert backend.poll([handle])[handle].state is State.LOST
         assert backend.find(handle) is None
+
+    def test_a_job_that_is_cancelled_and_released_by_several_is_gone(
+        self, new_backend: NewBackend, workspaces: Path
+    ) -> None:
+        handle = new_backend().submit(shell(BEAT))
+        beat = self.wait_for_beat(workspaces, handle)
+
+        def stop(step: str) -> None:
+            with suppress(BackendError):  # "try again later" is an answer
+                getattr(new_backend(), step)(handle)
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(stop, ["cancel", "release"] * 3))
+        backend = new_backend()
+        self.wait_for(lambda: _is_released(backend, handle))
+        self.assert_still(beat)
+        assert backend.poll([handle])[handle].state is State.LOST
 
     def test_releasing_twice_is_harmless(self, new_backend: NewBackend) -> None:
         backend = new_backend()

@@ -71,6 +71,12 @@ class Task:
     fetch: tuple[Fetch, ...] = ()
     duration: int = 0  #: wall-clock seconds it may run; 0: no limit
     memory: int = 0  #: bytes it may use; 0: no limit
+    cpus: float = 0  #: processors it may use; 0: what the engine gives by itself
+    gpus: int = 0
+    network: bool = False  #: whether it may reach others, where the engine can keep it from that
+    image: str = ""  #: for engines that run containers; empty: the backend's own choice
+    service: str = ""  #: whose job it is, for people who look at the engine
+    user: str = ""  #: who asked for it, by the name of the account; empty: nobody knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,10 @@ class Report:
 
 class BackendError(Exception):
     """The backend could not be asked, or would not answer: try again later."""
+
+
+class Unreachable(BackendError):
+    """Nobody answers for the engine: there is no use in asking about other jobs, either."""
 
 
 class TaskRefused(BackendError):

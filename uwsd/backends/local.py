@@ -31,7 +31,16 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
-from uwsd.backends.base import Backend, BackendError, Handle, Progress, Report, State, Task
+from uwsd.backends.base import (
+    Backend,
+    BackendError,
+    Handle,
+    Progress,
+    Report,
+    State,
+    Task,
+    TaskRefused,
+)
 from uwsd.backends.progress import read_progress
 from uwsd.backends.workspace import FOLDER_NAME, check, lay_out
 from uwsd.worker.aftermath import bury
@@ -100,6 +109,8 @@ class LocalBackend(Backend):
     def submit(self, task: Task) -> Handle:
         """Hand the task over; its job starts now, or when `poll` finds a slot free."""
         check(task)
+        if task.gpus:
+            raise TaskRefused("no GPUs are given to jobs here")
         job = self._job(task.job_id)
         with self._alone():
             if not job.task_file.exists():

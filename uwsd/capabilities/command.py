@@ -84,6 +84,12 @@ class Command(Capability):
             fetch=inputs.fetches(self._settings.fetch, self.limits.max_upload),
             duration=job.duration,
             memory=int(self._settings.limits.memory),
+            cpus=self._settings.limits.cpus,
+            gpus=self._settings.limits.gpus,
+            network=self._settings.network,
+            image=self._settings.image,
+            service=self.name,
+            user=job.owner or "",
         )
 
     def results(self, outputs: Mapping[str, int]) -> Sequence[Result]:

@@ -174,6 +174,12 @@ class LimitSettings(Table):
     memory: ByteSize = Field(
         default=ByteSize(0), description='Memory a job may use, such as "4 GiB"; 0: no limit.'
     )
+    cpus: float = Field(
+        default=0,
+        ge=0,
+        description="Processors a job may use, where the engine can see to it; 0: its default.",
+    )
+    gpus: int = Field(default=0, ge=0, description="GPUs a job gets, where the engine has some.")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

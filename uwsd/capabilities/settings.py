@@ -51,6 +51,16 @@ class ServiceSettings(Table):
     backend: str = Field(
         default="local", description="Where its jobs run: a name below [backends]."
     )
+    image: str = Field(
+        default="",
+        description="The container image of its jobs, best with its digest, on backends that run "
+        "containers; others run the command as it is. Default: the backend's.",
+    )
+    network: bool = Field(
+        default=False,
+        description="Whether its jobs may reach other hosts; backends that run containers keep "
+        "the others from it.",
+    )
     command: tuple[str, ...] = Field(
         default=(),
         description="The program and its arguments, no shell; {NAME} is the value of a parameter, "

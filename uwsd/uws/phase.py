@@ -59,7 +59,9 @@ TRANSITIONS: Mapping[Phase, Mapping[Event, Phase]] = {
         Event.LOSE: Phase.UNKNOWN,
         **_STOP,
     },
+    # The diagram has no way back to QUEUED; engines requeue what was preempted or lost its node.
     Phase.EXECUTING: {
+        Event.QUEUE: Phase.QUEUED,
         Event.START: Phase.EXECUTING,
         Event.HOLD: Phase.HELD,
         Event.SUSPEND: Phase.SUSPENDED,
@@ -78,6 +80,7 @@ TRANSITIONS: Mapping[Phase, Mapping[Event, Phase]] = {
         **_STOP,
     },
     Phase.SUSPENDED: {
+        Event.QUEUE: Phase.QUEUED,
         Event.START: Phase.EXECUTING,
         Event.SUSPEND: Phase.SUSPENDED,
         Event.LOSE: Phase.UNKNOWN,

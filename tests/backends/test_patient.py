@@ -1,6 +1,9 @@
 """An engine that does not answer is left alone for a while, and found again."""
 
 import itertools
+import select
+import threading
+import time
 from collections.abc import Collection, Mapping
 
 import pytest
@@ -17,6 +20,8 @@ class Engine(Backend):
     def __init__(self) -> None:
         self.error: BackendError | None = None
         self.asked = 0
+        self.lets_go = threading.Event()
+        self.lets_go.set()
 
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
         self._answer()
@@ -38,6 +43,7 @@ class Engine(Backend):
 
     def _answer(self) -> None:
         self.asked += 1
+        assert self.lets_go.wait(60)
         if self.error:
             raise self.error
 
@@ -63,7 +69,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def patient(engine: Engine, clock: Clock) -> Patient:
-    return Patient(engine, clock)
+    return Patient(engine, clock=clock)
 
 
 def test_one_silence_is_not_asked_for_by_every_job(engine: Engine, patient: Patient) -> None:
@@ -129,3 +135,27 @@ def test_after_ten_minutes_nobody_can_say_how_the_jobs_are(
     engine.error = None
     clock.now += 20
     assert patient.poll([JOB])[JOB].state is State.RUNNING
+
+
+def test_a_slow_engine_keeps_nobody_waiting_and_its_answer_is_used(engine: Engine) -> None:
+    patient = Patient(engine, soon=0.05)
+    engine.lets_go.clear()
+    began = time.monotonic()
+    for _ in range(50):
+        with pytest.raises(Unreachable):
+            patient.poll([JOB])
+        with pytest.raises(Unreachable):
+            patient.submit(Task(job_id="x", command=("true",)))
+    assert time.monotonic() - began < 1
+    assert patient.check() == "it takes long to answer"
+    poller = select.poll()
+    for descriptor in patient.wakeups():
+        poller.register(descriptor, select.POLLIN)
+    assert not poller.poll(0)
+    engine.lets_go.set()
+    assert poller.poll(10_000)
+    assert patient.poll([JOB])[JOB].state is State.RUNNING
+    assert engine.asked == 1
+    assert patient.check() is None
+    assert not poller.poll(0)
+    assert patient.submit(Task(job_id="x", command=("true",))) == "x"

@@ -1,5 +1,6 @@
 """The web application: the only place where the parts meet."""
 
+import errno
 import logging
 from http import HTTPStatus
 from ipaddress import ip_network
@@ -10,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from uwsd.auth.identity import add_identity
 from uwsd.config import Settings
 from uwsd.dali.endpoints import dali
-from uwsd.database import DATABASE_FAULTS, Aside, at_once
+from uwsd.database import DATABASE_FAULTS, Aside, at_once, log_fault
 from uwsd.drain import DrainFile
 from uwsd.edge import Edge
 from uwsd.health import Health
@@ -35,6 +36,7 @@ from uwsd.vosi.capabilities import vosi
 
 _log = logging.getLogger(__name__)
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PROTECTION = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -144,9 +146,13 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        _log.exception("%s %r", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
+            log_fault(_log, error, f"{request.method} {request.path!r}")
             return refuse(Unavailable("the database cannot be used now; try again"))
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _log.warning("%s %r: %s", request.method, request.path, error)
+            return refuse(Unavailable("there is no room left for files here; try again later"))
+        _log.exception("%s %r", request.method, request.path)
         return _plain("something broke here; the log of the server tells what", 500)
 
     @app.after_request

@@ -23,7 +23,7 @@ from uwsd.backends.base import (
     Unreachable,
 )
 from uwsd.capabilities.base import Capability, MissingResult
-from uwsd.database import DATABASE_FAULTS
+from uwsd.database import DATABASE_FAULTS, log_fault
 from uwsd.reports import progressed, told
 from uwsd.uws import times
 from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
@@ -101,8 +101,8 @@ class Supervisor:
             except FeedBroken as broken:
                 _log.warning("%s; looking at everything", broken)
                 time.sleep(1)
-            except DATABASE_FAULTS:
-                _log.exception("the database cannot be used; will try again")
+            except DATABASE_FAULTS as fault:
+                log_fault(_log, fault, "will try again")
                 time.sleep(1)
             time.sleep(max(0.0, began + _PAUSE - time.monotonic()))
 
@@ -133,6 +133,9 @@ class Supervisor:
 
     def _submit(self, execution: Execution) -> None:
         job = self._store.load(execution.job_id)
+        if job.phase.is_over:  # aborted a moment ago, or refused by one who was killed then
+            self._stop(execution)
+            return
         try:
             capability = self._capability(job.service)
             workspace = self._workspaces.prepare(job.id)
@@ -177,7 +180,8 @@ class Supervisor:
             backend, handle = found
             backend.release(handle)
         self._watch.drop(execution.job_id)
-        self._workspaces.remove(execution.job_id)
+        if not self._workspaces.remove(execution.job_id):
+            raise BackendError("some of its files cannot be removed")
         self._store.drop(execution.job_id)
 
     def _found(self, execution: Execution) -> tuple[Backend, Handle] | None:
@@ -289,12 +293,19 @@ class Supervisor:
             self._store.forget(None, job_id, check)
 
     def _sweep(self) -> None:
-        """Remove the folders of jobs that never came to be, as after a crash during a POST."""
+        """Remove the folders of jobs that never came to be, as after a crash during a POST.
+
+        What has run is work of somebody: an older copy of the database may have been put back.
+        """
         if time.monotonic() < self._next_sweep:
             return
         self._next_sweep = time.monotonic() + _STRAY_AGE
         for job_id in self._workspaces.strays(older_than=time.time() - _STRAY_AGE):
-            if not self._store.knows(job_id):
+            if self._store.knows(job_id):
+                continue
+            if self._workspaces.has_run(job_id):
+                _log.warning("the files of %s are kept: nobody knows the job, but it ran", job_id)
+            else:
                 _log.info("removing the files of %s, which nobody knows", job_id)
                 self._workspaces.remove(job_id)
 

@@ -17,6 +17,7 @@ from tests.chaos.site import Site
 from tests.chaos.storm import Storm
 
 _MINUTE = 60.0
+_BROKEN = frozenset({"500", "502", "504"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +60,15 @@ HEADER = """\
 def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
     """Let a storm loose on a site; return what has become of everything."""
     of_engine, losable = targets(running, site)
-    every_target = (*site.targets, *of_engine)
-    storm = Storm(every_target, extent.seed, seconds=extent.seconds, every=extent.every)
-    answers: Counter[str] = Counter()
     chosen = fates(random.Random(extent.seed), extent.jobs, extent.seconds)
+    storm = Storm(
+        (*site.targets, *of_engine),
+        extent.seed,
+        seconds=extent.seconds,
+        every=extent.every,
+        busy=[fate.begins for fate in chosen],
+    )
+    answers: Counter[str] = Counter()
     clients = [Client(site.joblist, fate, answers) for fate in chosen]
     for client in clients:
         client.thread.start()
@@ -78,6 +84,8 @@ def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
         losable = Losable(every=True)
     figures = accounts.examine(site, stories, losable)
     figures.faults += storm.faults
+    # Who cannot be served now is told so (503), whatever has just been killed.
+    figures.faults += [f"an answer {status}" for status in answers if status in _BROKEN]
     ids = {*accounts.listed(site), *(story.job_id for story in stories)}
     _see_clean(site, figures, lambda: engine.leftovers(running, site), ids, patience)
     return Outcome(figures=figures, kills=storm.kills, answers=answers, settled=settled)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 _PAUSES = (0.2, 5.0)
 """Seconds for which what was killed is down."""
+_BUSY = 0.1
+"""Seconds after a client's request in which it is dealt with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,19 @@ class Strike:
     pause: float  #: seconds until what was killed is started again
 
 
-def plan(dice: random.Random, seconds: float, every: float) -> list[Strike]:
-    """Choose the moments at which one target is struck, ``every`` so many seconds on average."""
+def plan(dice: random.Random, seconds: float, every: float, busy: Sequence[float]) -> list[Strike]:
+    """Choose the moments at which one target is struck, ``every`` so many seconds on average.
+
+    Every other strike is put off until just after one of the moments ``busy``: what has to go
+    through is the worst that can be hit.
+    """
     strikes = []
     at = dice.expovariate(1 / every)
     while at < seconds:
-        strikes.append(Strike(at=at, pause=dice.uniform(*_PAUSES)))
-        at += dice.expovariate(1 / every)
+        next_busy = min((moment for moment in busy if moment > at), default=at)
+        when = dice.choice([at, next_busy + dice.uniform(0, _BUSY)])
+        strikes.append(Strike(at=when, pause=dice.uniform(*_PAUSES)))
+        at = when + dice.expovariate(1 / every)
     return strikes
 
 
@@ -42,7 +50,13 @@ class Storm:
     """All targets, each struck on its own, so that several may be down at a time."""
 
     def __init__(
-        self, targets: Sequence[Target], seed: int, *, seconds: float, every: float
+        self,
+        targets: Sequence[Target],
+        seed: int,
+        *,
+        seconds: float,
+        every: float,
+        busy: Sequence[float] = (),
     ) -> None:
         """``every`` is how many seconds there are from one kill to the next, of all targets."""
         self.kills: Counter[str] = Counter()
@@ -51,7 +65,9 @@ class Storm:
         self._threads = [
             threading.Thread(target=self._rage, args=(target, strikes), daemon=True)
             for number, target in enumerate(targets)
-            for strikes in [plan(random.Random(f"{seed} {number}"), seconds, every * len(targets))]
+            for strikes in [
+                plan(random.Random(f"{seed} {number}"), seconds, every * len(targets), busy)
+            ]
         ]
 
     def begin(self) -> None:

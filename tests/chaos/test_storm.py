@@ -13,6 +13,7 @@ from tests.chaos.site import site
 
 _ASKED = json.loads(os.environ.get("UWSD_CHAOS", "{}"))
 """What `python -m tests.chaos` was asked for."""
+_SECONDS = float(_ASKED.get("seconds", 0))
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def local_engine() -> LocalEngine:
     return LocalEngine()
 
 
-@pytest.mark.timeout(_ASKED.get("seconds", 0) + 600)
+@pytest.mark.timeout(600 + _SECONDS)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_a_storm_loses_no_job_and_runs_none_twice(

@@ -112,7 +112,8 @@ class Records:
 
     def reserve(self) -> None:
         """Take the room that the last word will need: by then the disk may be full."""
-        self._reserve_file.write_bytes(b" " * _ROOM)
+        with self._reserve_file.open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, _ROOM)
 
     def write_exit(self, ending: Exit) -> None:
         """Say the last word about the job."""

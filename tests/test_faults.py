@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -11,16 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.needs import lack
-from tests.serving import Server, finished, wait_until
 from tests.test_supervisor import AT, LATER, Scripted, Stage, a_job
 from uwsd.backends.base import Handle, Report, State, Task, Unreachable
 from uwsd.backends.local import LocalBackend
 from uwsd.capabilities.command import Command
 from uwsd.capabilities.settings import ServiceSettings
-from uwsd.database import DatabaseBusy
+from uwsd.processes import PARENT
 from uwsd.reports import told
 from uwsd.supervisor import Supervisor
 from uwsd.uws import times
@@ -117,20 +115,6 @@ def test_a_job_waits_while_its_engine_does_not_answer(stage: FaultStage) -> None
         stage.supervisor.tick()
     assert stage.phase() is Phase.QUEUED
     del stage.engine.before["submit"]
-    assert stage.see(State.RUNNING).phase is Phase.EXECUTING
-
-
-def test_nothing_is_handed_over_while_the_intent_cannot_be_written_down(
-    stage: FaultStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def busy(*_: object, **__: object) -> None:
-        raise DatabaseBusy("the database is locked")
-
-    with monkeypatch.context() as outage:
-        outage.setattr(stage.store, "note", busy)
-        with pytest.raises(DatabaseBusy):
-            stage.supervisor.tick()
-    assert stage.engine.asked["submit"] == []
     assert stage.see(State.RUNNING).phase is Phase.EXECUTING
 
 
@@ -275,74 +259,32 @@ def test_a_job_that_ended_while_it_was_aborted_is_aborted_and_keeps_what_it_made
     assert job.started == AT
 
 
-# Files and disks
+# Processes
 
 
-def test_files_of_jobs_that_nobody_knows_are_kept_if_they_ran(
-    stage: FaultStage, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("uwsd", "supervise", "--with-parent"),
+        ("gunicorn", "-c", "python:uwsd.webserver", "uwsd.wsgi:app"),
+    ],
+    ids=["supervisor", "web server"],
+)
+def test_what_uwsd_serve_started_just_before_it_was_killed_ends(
+    command: tuple[str, ...], tmp_path: Path
 ) -> None:
-    jobs = stage.folder / "jobs"
-    for name, folders in {
-        "cut-short": ["inputs"],
-        "restored": ["inputs", "outputs", "logs"],
-    }.items():
-        for folder in folders:
-            (jobs / name / folder).mkdir(parents=True)
-        os.utime(jobs / name, (1, 1))
-    (jobs / "young" / "inputs").mkdir(parents=True)
-    stage.supervisor._sweep()
-    assert sorted(path.name for path in jobs.iterdir()) == ["restored", "young"]
-    assert "the files of restored are kept" in caplog.text
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that is soon full."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk))
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        lack("only root can mount a file system")
-    yield disk
-    subprocess.run(("umount", "-l", str(disk)), check=True)
-
-
-def test_a_full_disk_takes_no_jobs_and_loses_none(small_disk: Path, tmp_path: Path) -> None:
-    config = tmp_path / "uwsd.toml"
-    config.write_text(SILENT)
-    server = Server(small_disk / "data", config).start()
-    silent = f"{server.url}/silent/async"
-    try:
-        job = requests.post(silent, {"EXIT": "7", "PHASE": "RUN"}, timeout=60).url
-        workspace = small_disk / "data/jobs" / job.rpartition("/")[2]
-        wait_until((workspace / "outputs/started").exists)
-        _fill(small_disk)
-        refused = requests.post(silent, files={"FILE": b"x" * 100_000}, timeout=60)
-        assert refused.status_code == 503
-        assert refused.headers["Retry-After"]
-        wait_until((workspace / "run/exit.json").exists)
-        assert requests.get(job, timeout=60).ok
-        (small_disk / "full").unlink()
-        assert finished(job) == "ERROR"
-        assert "exit status 7" in requests.get(f"{job}/error", timeout=60).text
-        assert finished(requests.post(silent, {"PHASE": "RUN"}, timeout=60).url) == "COMPLETED"
-    finally:
-        server.stop()
-    assert len(server.log) < 100_000
-
-
-SILENT = """
-[services.silent]
-command = ["sh", "-c", ">started; sleep 2; exit $0", "{EXIT}"]
-parameters.EXIT = { type = "integer", default = 0 }
-parameters.FILE = { type = "file" }
-"""
-
-
-def _fill(disk: Path) -> None:
-    with (disk / "full").open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
+    started_it = subprocess.Popen("true")
+    started_it.wait()
+    told = {"UWSD_DATA": str(tmp_path / "data"), "UWSD_PORT": "0"}
+    environment = {**os.environ, **told, PARENT: str(started_it.pid)}
+    orphan = subprocess.run(
+        (sys.executable, "-m", *command),
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert orphan.returncode != 0
+    assert "the process that started this one is gone" in orphan.stderr

@@ -1,6 +1,5 @@
 """The web application: the only place where the parts meet."""
 
-import errno
 import logging
 from http import HTTPStatus
 from ipaddress import ip_network
@@ -36,7 +35,6 @@ from uwsd.vosi.capabilities import vosi
 
 _log = logging.getLogger(__name__)
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PROTECTION = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -149,9 +147,6 @@ def _add_manners(app: Flask) -> None:
         if isinstance(error, DATABASE_FAULTS):
             log_fault(_log, error, f"{request.method} {request.path!r}")
             return refuse(Unavailable("the database cannot be used now; try again"))
-        if isinstance(error, OSError) and error.errno in _FULL:
-            _log.warning("%s %r: %s", request.method, request.path, error)
-            return refuse(Unavailable("there is no room left for files here; try again later"))
         _log.exception("%s %r", request.method, request.path)
         return _plain("something broke here; the log of the server tells what", 500)
 

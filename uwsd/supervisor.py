@@ -293,19 +293,12 @@ class Supervisor:
             self._store.forget(None, job_id, check)
 
     def _sweep(self) -> None:
-        """Remove the folders of jobs that never came to be, as after a crash during a POST.
-
-        What has run is work of somebody: an older copy of the database may have been put back.
-        """
+        """Remove the folders of jobs that never came to be, as after a crash during a POST."""
         if time.monotonic() < self._next_sweep:
             return
         self._next_sweep = time.monotonic() + _STRAY_AGE
         for job_id in self._workspaces.strays(older_than=time.time() - _STRAY_AGE):
-            if self._store.knows(job_id):
-                continue
-            if self._workspaces.has_run(job_id):
-                _log.warning("the files of %s are kept: nobody knows the job, but it ran", job_id)
-            else:
+            if not self._store.knows(job_id):
                 _log.info("removing the files of %s, which nobody knows", job_id)
                 self._workspaces.remove(job_id)
 

@@ -65,7 +65,9 @@ class Figures:
     """The sums, and each thing that is not as it has to be."""
 
     phases: Counter[str] = field(default_factory=Counter)
-    unanswered: int = 0  #: jobs that came of a creation whose answer was lost
+    lost_posts: int = 0  #: creations whose answer was lost
+    found: int = 0  #: jobs that came of these, and were found by their clients
+    unanswered: int = 0  #: and those that nobody knows of
     deleted: int = 0
     transient: int = 0  #: jobs that their engine lost, and that say so
     lost: int = 0
@@ -103,6 +105,8 @@ def examine(site: Site, stories: list[Story], losable: "Losable") -> Figures:
     for story in stories:
         figures.faults += story.faults
         figures.faults += _history(story)
+        figures.lost_posts += story.lost_posts
+        figures.found += story.was_found
         if story.deleted:
             _see_deleted(figures, story, there)
         elif story.url:

@@ -77,6 +77,7 @@ class Story:
     fate: Fate
     url: str = ""
     lost_posts: int = 0  #: creations of which nobody knows whether they have made a job
+    was_found: bool = False  #: whether the job came of one of these
     phases: list[str] = field(default_factory=list)  #: as they were seen, each change once
     ran: bool = False
     aborted: bool = False  #: whether the server has said so
@@ -151,6 +152,7 @@ class Client:
         while (answer := self._ask("POST", self._joblist, form)) is None:
             self.story.lost_posts += 1
             if made := self._made_before():
+                self.story.was_found = True
                 return made
         assert answer.status_code == 303, f"{answer.status_code} {answer.text}"
         return answer.headers["Location"]

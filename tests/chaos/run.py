@@ -46,14 +46,14 @@ class Outcome:
         cells = (
             *(name, f"{f.jobs}", f"{self.kills.total()}: {kills}"),
             *(f"{f.phases[phase]}" for phase in ("COMPLETED", "ABORTED", "ERROR")),
-            *(f"{f.transient}", f"{f.deleted}", f"{f.unanswered}"),
+            *(f"{f.transient}", f"{f.deleted}", f"{f.lost_posts}, {f.found} + {f.unanswered}"),
             *(f"{f.lost}", f"{f.twice}", f"{f.stuck}", f"{self.settled:.0f} s"),
         )
         return f"| {' | '.join(cells)} |"
 
 
 HEADER = """\
-| where | jobs | kills | COMPLETED | ABORTED | ERROR | of them transient | deleted | answer lost | lost | twice | stuck | settled in |
+| where | jobs | kills | COMPLETED | ABORTED | ERROR | of them transient | deleted | POSTs without answer, jobs of them | lost | twice | stuck | settled in |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 

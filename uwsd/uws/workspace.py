@@ -87,10 +87,6 @@ class Workspaces:
         shutil.rmtree(self.path(job_id), ignore_errors=True)
         return not self.path(job_id).exists()
 
-    def has_run(self, job_id: str) -> bool:
-        """Whether the files are of a job that was prepared for its engine."""
-        return (self.path(job_id) / "logs").exists()
-
     def strays(self, *, older_than: float) -> Iterator[str]:
         """Yield the ids of the folders that nobody has touched since ``older_than`` (Unix time)."""
         with suppress(FileNotFoundError):

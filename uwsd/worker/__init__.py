@@ -9,8 +9,7 @@ the job's workspace it finds and leaves, in ``run/``:
 ``command.json`` (`records.Leader`) who leads the command's session, for those who clean up after it
 ``limits.json``  a new duration, read again on SIGHUP
 ``cancel``       there if SIGTERM was a client's wish, and not the machine going down
-``exit.json``    how it ended (`records.Exit`): the only thing that is believed about that;
-                 until then room for it is kept in ``exit.reserve``
+``exit.json``    how it ended (`records.Exit`): the only thing that is believed about that
 
 SIGTERM ends the whole process tree, in the task's time of grace; SIGQUIT ends it at once.
 """

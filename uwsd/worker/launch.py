@@ -18,7 +18,6 @@ def launch(python: Path, job: Records) -> int | None:
     The claim is made here, in the worker's name, so that nothing has to wait for it to come up.
     None if another has the job already; then the new worker leaves. Raises `OSError`.
     """
-    job.reserve()
     pid = os.posix_spawn(
         python,
         [str(python), "-I", "-S", str(_PROGRAM), str(job.workspace)],

@@ -6,11 +6,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from .processes import Process
-
-_ROOM = 4096
 
 
 class Order(NamedTuple):
@@ -62,7 +60,6 @@ class Records:
         self._leader_file = self.folder / "command.json"
         self._limits_file = self.folder / "limits.json"
         self._exit_file = self.folder / "exit.json"
-        self._reserve_file = self.folder / "exit.reserve"
 
     def order(self) -> Order | None:
         """Return what to run."""
@@ -110,18 +107,8 @@ class Records:
         """Let another duration take the place of the order's."""
         _write(self._limits_file, {"duration": duration})
 
-    def reserve(self) -> None:
-        """Take the room that the last word will need: by then the disk may be full."""
-        with self._reserve_file.open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, _ROOM)
-
     def write_exit(self, ending: Exit) -> None:
         """Say the last word about the job."""
-        with suppress(FileNotFoundError), self._reserve_file.open("r+", encoding="ascii") as file:
-            # Over all of it, for somebody may have been killed here; blanks mean nothing.
-            _put(file, json.dumps(ending._asdict()).ljust(_ROOM))
-            self._reserve_file.rename(self._exit_file)
-            return
         _write(self._exit_file, ending._asdict())
 
 
@@ -140,12 +127,7 @@ def _write(path: Path, record: Mapping[str, object]) -> None:
 def _draft(path: Path, record: Mapping[str, object]) -> Path:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with draft.open("w", encoding="ascii") as file:
-        _put(file, json.dumps(record))
+        json.dump(record, file)
+        file.flush()
+        os.fsync(file.fileno())
     return draft
-
-
-def _put(file: TextIO, record: str) -> None:
-    file.write(record)
-    file.truncate()
-    file.flush()
-    os.fsync(file.fileno())

@@ -161,8 +161,8 @@ class Stage:
             workspaces=Workspaces(tmp_path / "jobs"),
             capabilities={"demo": demo},
             backends={"scripted": self.engine},
+            watch=Watch(lambda: self.now),
         )
-        self.supervisor._watch = Watch(lambda: self.now)
         self.store.add(a_job(Phase.QUEUED), want=Want.RUN)
 
     def see(self, state: State, **more: object) -> Job:

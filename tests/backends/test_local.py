@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def has_groups() -> bool:
     probe = limit(10**9, f"uwsd-probe-{os.getpid()}")
     remove(probe.group)
     return isinstance(probe, GroupLimit)
+
+
+def at_work_in(workspaces: Path) -> list[int]:
+    """Return the processes that are in some job's folder."""
+    found = []
+    for status in everybody():
+        with suppress(OSError):  # it has just ended
+            if workspaces in Path(f"/proc/{status.pid}/cwd").readlink().parents:
+                found.append(status.pid)
+    return found
 
 
 def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:
@@ -130,6 +141,14 @@ class TestLocalBackend(BackendContract):
         os.kill(self.worker_of(workspaces, handle), signal.SIGKILL)
         assert self.is_readable(command)
         os.close(command)
+
+    def test_a_job_that_kills_its_worker_at_once_is_gone(self, workspaces: Path) -> None:
+        backend = self.backend(workspaces)
+        script = "(sleep 60) & kill -KILL $PPID"
+        handles = [backend.submit(shell(script)) for _ in range(8)]
+        reports = self.wait_all(backend, handles)
+        assert {report.state for report in reports.values()} == {State.LOST}
+        assert not at_work_in(workspaces)
 
     @pytest.mark.skipif(not has_groups(), reason="needs a control group of its own")
     def test_a_control_group_finds_whoever_hides_from_a_killed_worker(

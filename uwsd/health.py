@@ -34,7 +34,7 @@ class Condition:
     since: datetime | None = None  #: when the supervisor began its work
 
 
-def look_once(name: str, look: Look, within: float = 10.0) -> str | None:
+def look_once(name: str, look: Look, within: float = 5.0) -> str | None:
     """Say what is wrong with one thing in its own words, for an administrator; None if nothing."""
     probe = _Probe(name, look, words=lambda error: str(error).partition("\n")[0])
     probe.start()

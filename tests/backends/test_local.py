@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from tests.backends.contract import BEAT, PATH, BackendContract, NewBackend, shell, task
+from tests.serving import at_work_in
 from uwsd.backends.base import Handle, State
 from uwsd.backends.local import LocalBackend, Options, create
 from uwsd.worker.memory import GroupLimit, limit, remove
@@ -29,16 +29,6 @@ def has_groups() -> bool:
     probe = limit(10**9, f"uwsd-probe-{os.getpid()}")
     remove(probe.group)
     return isinstance(probe, GroupLimit)
-
-
-def at_work_in(workspaces: Path) -> list[int]:
-    """Return the processes that are in some job's folder."""
-    found = []
-    for status in everybody():
-        with suppress(OSError):  # it has just ended
-            if workspaces in Path(f"/proc/{status.pid}/cwd").readlink().parents:
-                found.append(status.pid)
-    return found
 
 
 def edit(path: Path, change: Callable[[dict[str, object]], object]) -> None:

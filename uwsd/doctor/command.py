@@ -74,12 +74,12 @@ def _findings(config: Path | None, names: tuple[str, ...], patience: int) -> Ite
     if unknown := set(names) - settings.backends.keys():
         known = ", ".join(sorted(settings.backends))
         raise click.BadParameter(f"{min(unknown)} is no backend here; known: {known}")
-    account = installation.account(settings)
-    yield account
-    if account.mark is not Mark.BROKEN:
-        yield from installation.examine(settings)
-        for subject in _subjects(settings, names):
-            yield from examine(subject, settings.folder / "jobs", patience=patience)
+    for finding in installation.examine(settings):
+        yield finding
+        if finding.mark is Mark.BROKEN and finding.what in installation.VITAL:
+            return
+    for subject in _subjects(settings, names):
+        yield from examine(subject, settings.folder / "jobs", patience=patience)
 
 
 def _subjects(settings: Settings, names: tuple[str, ...]) -> Iterator[Subject]:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,12 +53,14 @@ class Subject:
         return cls(name=name, type=chosen.type, open=create, image=image)
 
 
-def examine(subject: Subject, root: Path, *, patience: float) -> Iterator[Finding]:
+def examine(
+    subject: Subject, root: Path, *, patience: float, probes: Sequence[Probe] = PROBES
+) -> Iterator[Finding]:
     """Try everything that a job needs; ``patience``: seconds that each probe may take."""
     label = f"doctor-{secrets.token_hex(4)}"
     os.environ[_SECRET] = label  # no job may see it
     try:
-        for finding in _Examination(subject, root, label, patience).findings():
+        for finding in _Examination(subject, root, label, patience).findings(probes):
             fix = "" if finding.mark is Mark.GOOD else remedy(subject.type, finding.what)
             fix = fix.format(name=subject.name, root=root)
             yield replace(finding, place=subject.name, fix=fix)
@@ -81,7 +83,7 @@ class _Examination:
         self._patience = patience
         self._left: list[str] = []
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, probes: Sequence[Probe]) -> Iterator[Finding]:
         try:
             self._backend = self._subject.open(self._label, self._workspaces.root)
             trouble = self._backend.check()
@@ -91,7 +93,7 @@ class _Examination:
             yield broken("answer", f"the engine does not answer: {trouble}")
             return
         yield good("answer", "the engine answers")
-        for probe in PROBES:
+        for probe in probes:
             found = self._try(probe)
             yield from found
             if probe.is_vital and Mark.GOOD not in {f.mark for f in found if f.what == probe.name}:

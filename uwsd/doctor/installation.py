@@ -4,7 +4,7 @@ import os
 import pwd
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -30,8 +30,19 @@ _SHARED = frozenset(
 """File systems on which SQLite's write-ahead log does not work between machines."""
 
 
-def account(settings: Settings) -> Finding:
-    """Say whether this is the account that serves: what another makes would stand in its way."""
+VITAL = frozenset({"account", "data-folder"})
+"""What has to be good for anything else to be looked at: it would do harm, or fail for the same."""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything but the backends; what is in `VITAL` comes first."""
+    yield _account(settings)
+    for look in (_folder, _services, _disk, _database, _clock, _url, _users, _supervisor, _drain):
+        yield from look(settings)
+
+
+def _account(settings: Settings) -> Finding:
+    # What another account makes would stand in the way of the one that serves.
     folder, user = settings.folder, os.geteuid()
     owner = folder.stat().st_uid if folder.exists() else user
     if owner != user:
@@ -41,12 +52,6 @@ def account(settings: Settings) -> Finding:
         fix = "give the data folder to an account of its own, and serve as that: docs/operating.md"
         return warning("account", "it serves as root", fix)
     return good("account", f"it serves as {_name(user)}")
-
-
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything but the backends."""
-    for look in (_services, _folder, _disk, _database, _clock, _url, _users, _supervisor, _drain):
-        yield from look(settings)
 
 
 def _services(settings: Settings) -> Iterator[Finding]:
@@ -83,8 +88,6 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    if not settings.folder.exists():
-        return
     space = os.statvfs(settings.folder)
     free, fix = space.f_bavail * space.f_frsize, "make room, or move data.folder to a larger disk"
     found = f"{free / 1e9:.1f} GB are free in the data folder"
@@ -123,7 +126,10 @@ def _answer(database: Database) -> Finding:
 
 def _clock(settings: Settings) -> Iterator[Finding]:
     # Nothing here was written after now, unless the clock is behind.
-    newest = max(p.stat().st_mtime for p in (Path(__file__), settings.folder) if p.exists())
+    newest = Path(__file__).stat().st_mtime
+    for entry in os.scandir(settings.folder):
+        with suppress(FileNotFoundError):  # a draft
+            newest = max(newest, entry.stat().st_mtime)
     if newest > time.time() + _SKEW:
         found = f"this machine's clock, {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}, is behind its files"
         yield broken("clock", found, "run an NTP client, such as chrony")

@@ -159,7 +159,8 @@ def _compared(what: str, clock: str, at: float, seen: Evidence, whole: float = 0
     behind, before = seen.began - (at + whole), at - seen.ended
     if max(behind, before) <= _SKEW:
         return good(what, f"{clock} is in step with this machine's")
-    found = f"{clock} is {max(behind, before):.0f} s {'behind' if behind > before else 'before'}"
+    way = "behind" if behind > before else "before"
+    found = f"{clock} is at least {max(behind, before):.0f} s {way}"
     make = broken if max(behind, before) > _CONFUSING else warning
     return make(what, f"{found} this machine's ({datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ})")
 

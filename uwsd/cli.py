@@ -213,6 +213,7 @@ def _supervise(settings: Settings, require_alone: Callable[[], None]) -> None:
         capabilities=site.capabilities,
         backends=backends,
         archive=settings.retention.archive,
+        require_room=site.room.require,
     )
     upkeep = Upkeep(
         backends=backends,

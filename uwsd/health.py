@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 
 from uwsd.database import Database
 from uwsd.heartbeat import HeartbeatFile, silence
+from uwsd.room import Room
 from uwsd.uws import times
 
 _PATIENCE = 2.0
@@ -49,12 +50,14 @@ class Health:
         *,
         database: Database,
         workspaces: Path,
+        room: Room,
         heartbeat: HeartbeatFile,
         tick: float,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
         self._database = database
         self._workspaces = workspaces
+        self._room = room
         self._heartbeat = heartbeat
         self._silence = silence(tick)
         self._clock = clock
@@ -93,6 +96,7 @@ class Health:
         self._workspaces.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=self._workspaces) as file:
             file.write(b"x")
+        self._room.require()
 
 
 class _Probe:

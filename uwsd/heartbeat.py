@@ -45,8 +45,11 @@ class HeartbeatFile:
             "backends": dict(heartbeat.backends),
         }
         draft = self._path.with_name(f".{_FILE}-{secrets.token_hex(4)}")
-        draft.write_text(json.dumps(said), "utf-8")
-        draft.replace(self._path)
+        try:
+            draft.write_text(json.dumps(said), "utf-8")
+            draft.replace(self._path)
+        finally:  # on a full disk
+            draft.unlink(missing_ok=True)
 
     def read(self) -> Heartbeat | None:
         """Return the last sign of life, or None when there never was one."""

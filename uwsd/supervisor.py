@@ -17,7 +17,7 @@ from uwsd.database import DATABASE_FAULTS
 from uwsd.outcomes import Outcomes
 from uwsd.steps import each
 from uwsd.uws import times
-from uwsd.uws.errors import BadRequest, WrongPhase
+from uwsd.uws.errors import BadRequest, Unavailable, WrongPhase
 from uwsd.uws.feed import FeedBroken, Listener
 from uwsd.uws.job import LOGS, ErrorSummary, Job
 from uwsd.uws.phase import Event
@@ -43,6 +43,7 @@ class Supervisor:
         capabilities: Mapping[str, Capability],
         backends: Mapping[str, Backend],
         archive: bool = False,
+        require_room: Callable[[], None] = lambda: None,
         watch: Watch | None = None,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
@@ -51,6 +52,8 @@ class Supervisor:
         self._capabilities = capabilities
         self._backends = backends
         self._archive = archive
+        self._require_room = require_room
+        self._lacks_room = False
         self._clock = clock
         self._watch = watch or Watch()
         self._outcomes = Outcomes(
@@ -111,8 +114,19 @@ class Supervisor:
                 self._forget(execution)
             case Execution(want=Want.STOP):
                 self._stop(execution)
-            case Execution(handle=None):
+            case Execution(handle=None) if self._has_room():
                 self._submit(execution)
+
+    def _has_room(self) -> bool:
+        """Whether jobs may be handed over; those that are, are looked after in any case."""
+        lacked, self._lacks_room = self._lacks_room, False
+        try:
+            self._require_room()
+        except Unavailable as why:
+            self._lacks_room = True
+            if not lacked:
+                _log.warning("no job is handed over: %s", why)
+        return not self._lacks_room
 
     def _submit(self, execution: Execution) -> None:
         job = self._store.load(execution.job_id)
@@ -201,7 +215,12 @@ class Supervisor:
             return
         self._next_sweep = time.monotonic() + _STRAY_AGE
         for job_id in self._workspaces.strays(older_than=time.time() - _STRAY_AGE):
-            if not self._store.knows(job_id):
+            if self._store.knows(job_id):
+                continue
+            if self._workspaces.was_prepared(job_id):
+                # Perhaps the database is older than the job: restored from a backup.
+                _log.warning("the database does not know job %s; its files are left", job_id)
+            else:
                 _log.info("removing the files of %s, which nobody knows", job_id)
                 self._workspaces.remove(job_id)
 

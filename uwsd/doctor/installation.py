@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 from uwsd.auth.users import Users, UsersError
 from uwsd.config import Settings
 from uwsd.database import Database
-from uwsd.doctor.findings import Finding, broken, good, warning
+from uwsd.doctor.findings import Finding, Mark, broken, good, warning
 from uwsd.drain import DrainFile
 from uwsd.health import look_once
 from uwsd.heartbeat import HeartbeatFile, silence
@@ -21,9 +21,12 @@ from uwsd.migrations import SchemaError, require_schema
 from uwsd.registry.finished import read_folder
 from uwsd.site import capabilities
 from uwsd.uws import times
+from uwsd.uws.store import knows
+from uwsd.uws.workspace import Workspaces
 
 _LITTLE = 0.05  #: of a disk that is free
 _SKEW = 2.0  #: seconds
+_FRESH = 3600.0  #: seconds for which the folder of a job may be there before the job is
 _SHARED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "glusterfs"}
 )
@@ -88,9 +91,10 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    space = os.statvfs(settings.folder)
+    jobs = settings.folder / "jobs"  # it may be a disk of its own
+    space = os.statvfs(jobs if jobs.exists() else settings.folder)
     free, fix = space.f_bavail * space.f_frsize, "make room, or move data.folder to a larger disk"
-    found = f"{free / 1e9:.1f} GB are free in the data folder"
+    found = f"{free / 1e9:.1f} GB are free for the jobs"
     if free < settings.data.reserve:
         yield broken("disk", f"{found}: no new jobs are taken (data.reserve)", fix)
     elif free < _LITTLE * space.f_blocks * space.f_frsize:
@@ -111,7 +115,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
         found = f"SQLite is kept on {kind}, where it may be torn"
         yield broken("database", found, "set database.url to a PostgreSQL: docs/configuration.md")
     with closing(Database(settings.database_url)) as database:
-        yield _answer(database)
+        answer = _answer(database)
+        yield answer
+        if answer.mark is Mark.GOOD:
+            yield from _strays(Workspaces(settings.folder / "jobs"), database)
 
 
 def _answer(database: Database) -> Finding:
@@ -122,6 +129,18 @@ def _answer(database: Database) -> Finding:
     except SchemaError as error:
         return broken("database", str(error), "uwsd migrate")
     return good("database", "the database answers, and has this version's schema")
+
+
+def _strays(workspaces: Workspaces, database: Database) -> Iterator[Finding]:
+    """Find what only a database that was restored from a backup does not know."""
+    old = workspaces.strays(older_than=time.time() - _FRESH)
+    unknown = [one for one in old if workspaces.was_prepared(one) and not knows(database, one)]
+    if unknown:
+        found = (
+            f"the database does not know {len(unknown)} jobs that have run, such as {unknown[0]}"
+        )
+        fix = f"save what is worth it from {workspaces.root}, then remove their folders"
+        yield warning("strays", found, fix)
 
 
 def _clock(settings: Settings) -> Iterator[Finding]:

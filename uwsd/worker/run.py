@@ -26,6 +26,7 @@ def main(workspace: str) -> int:
     order = records.order()
     if order is None or not records.claim(identify(os.getpid())):
         return _TAKEN
+    records.keep_room()
     ended = _Job(order, records).carry_out()
     start = records.start()
     records.write_exit(ended._replace(started=start and start.at, ended=time.time()))

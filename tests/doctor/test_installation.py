@@ -22,6 +22,7 @@ from uwsd.drain import Drain, DrainFile
 from uwsd.heartbeat import Heartbeat, HeartbeatFile
 from uwsd.migrations import migrate
 from uwsd.uws import times
+from uwsd.uws.workspace import Workspaces
 
 
 class Fault(NamedTuple):
@@ -45,6 +46,11 @@ def another_schema(data: Path) -> None:
     connection.close()
 
 
+def old_job(data: Path, job_id: str) -> None:
+    folder = Workspaces(data / "jobs").prepare(job_id)
+    os.utime(folder, (0, 0))
+
+
 def write(data: Path, name: str, mode: int) -> None:
     (data / name).write_text("")
     (data / name).chmod(mode)
@@ -58,6 +64,9 @@ def remove(data: Path) -> None:
 PUBLIC = "https://jobs.example.org/uwsd"
 NOBODY = {"UWSD_DATABASE__URL": "postgresql+psycopg://u:secret@127.0.0.1:9/d"}
 FAULTS = [
+    Fault(
+        "strays", Mark.WARNING, "1 jobs that have run, such as abc", do=lambda d: old_job(d, "abc")
+    ),
     Fault("data-folder", Mark.BROKEN, "cannot be written", do=remove),
     Fault("data-folder", Mark.WARNING, "others may look", do=lambda data: data.chmod(0o755)),
     Fault("disk", Mark.BROKEN, "no new jobs are taken", {"UWSD_DATA__RESERVE": "999 TB"}),

@@ -23,6 +23,7 @@ from uwsd.registry.oai.view import oai
 from uwsd.registry.site import FILE
 from uwsd.registry.store import RecordStore
 from uwsd.rights import anonymous_rights, authentication
+from uwsd.room import NoRoom, is_lack_of_room
 from uwsd.site import Site
 from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
@@ -92,6 +93,7 @@ def _job_lists(site: Site) -> JobLists:
         waiting=Waiting(site.feed.listen(), room=server.max_waits),
         max_wait=server.max_wait,
         admit=DrainFile(site.settings.folder).admit,
+        require_room=site.room.require,
         limits=BodyLimits(
             body=server.max_body,
             fields=server.max_fields,
@@ -107,6 +109,7 @@ def _availability(site: Site) -> Sources:
     health = Health(
         database=site.database,
         workspaces=site.workspaces.root,
+        room=site.room,
         heartbeat=HeartbeatFile(folder),
         tick=site.settings.supervisor.tick,
     )
@@ -144,6 +147,9 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
+        if is_lack_of_room(error):
+            _log.warning("%s %r: %s", request.method, request.path, error)
+            return refuse(NoRoom())
         if isinstance(error, DATABASE_FAULTS):
             log_fault(_log, error, f"{request.method} {request.path!r}")
             return refuse(Unavailable("the database cannot be used now; try again"))

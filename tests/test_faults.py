@@ -125,7 +125,7 @@ def test_a_job_that_is_aborted_while_others_are_handed_over_is_not(stage: FaultS
 
 
 def test_a_job_that_is_aborted_during_its_submission_is_stopped(stage: FaultStage) -> None:
-    stage.engine.before["submit"] = lambda: stage.abort()
+    stage.engine.before["submit"] = stage.abort
     stage.supervisor.tick()
     stage.successor().tick()
     assert stage.engine.asked == ["submit j", "cancel j"]
@@ -134,7 +134,7 @@ def test_a_job_that_is_aborted_during_its_submission_is_stopped(stage: FaultStag
 
 
 def test_a_job_that_is_deleted_during_its_submission_leaves_nothing(stage: FaultStage) -> None:
-    stage.engine.before["submit"] = lambda: stage.delete()
+    stage.engine.before["submit"] = stage.delete
     stage.supervisor.tick()
     stage.successor().tick()
     assert stage.engine.asked == ["submit j", "release j"]

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from uwsd.backends.base import BackendError, Report, State, TaskRefused, Unreachable
-from uwsd.backends.docker.bell import Bell
-from uwsd.backends.docker.engine import BACKEND, GPUS, INSTANCE, JOB, Engine, NameTaken, NoImage
+from uwsd.backends.docker.engine import GPUS, INSTANCE, JOB, NameTaken, NoImage
 from uwsd.backends.docker.images import Pulls
-from uwsd.backends.docker.options import Options
-from uwsd.backends.docker.orders import Held, Order, Orders
+from uwsd.backends.docker.orders import Held, Order
 from uwsd.backends.docker.settings import host_settings, settings
-from uwsd.backends.names import instance, key
+from uwsd.backends.docker.shared import Shared
+from uwsd.backends.docker.states import STAGES, Stage
+from uwsd.backends.names import key
 from uwsd.backends.workspace import hand_over
 
 _AT_ONE_TIME = 8
@@ -36,21 +36,21 @@ class Trouble:
 class Crew:
     """Starts, ends and removes the containers of one backend."""
 
-    def __init__(
-        self, name: str, options: Options, root: Path, engine: Engine, orders: Orders, bell: Bell
-    ) -> None:
-        self._options = options
-        self._root = root
-        self._engine = engine
-        self._orders = orders
-        self._bell = bell
-        self.pulls = Pulls(engine, bell)
-        self.labels = {INSTANCE: instance(root), BACKEND: name}
-        self._pool = ThreadPoolExecutor(_AT_ONE_TIME, thread_name_prefix=name)
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._options = shared.options
+        self._engine = shared.engine
+        self._orders = shared.orders
+        self.pulls = Pulls(shared.engine, shared.bell)
+        self._pool = ThreadPoolExecutor(_AT_ONE_TIME, thread_name_prefix="docker")
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._beginning: dict[str, Sequence[str]] = {}
         self._troubles: dict[str, Trouble] = {}
+
+    def soon(self, look: Callable[[], object]) -> None:
+        """Let somebody look around; one such wish is as good as many."""
+        self._do("", look)
 
     def is_busy(self, job: str) -> bool:
         """Whether something is being done for a job."""
@@ -83,11 +83,17 @@ class Crew:
         """Remove the container of a job whose last word has been written down."""
         self._do(job, lambda: self._engine.remove(container))
 
+    def remove(self, job: str) -> None:
+        """Remove the container of a job, also while it runs; waits until it is gone."""
+        known = self._engine.inspect(key(self._shared.root, job))
+        if known is not None and self._is_ours(known):
+            self._engine.remove(known["Id"])
+
     def forget(self, jobs: Collection[str]) -> None:
         """Keep in mind only the troubles of these jobs."""
         self._troubles = {j: t for j, t in self._troubles.items() if j in jobs}
 
-    def _do(self, job: str, step: Callable[[], None]) -> bool:
+    def _do(self, job: str, step: Callable[[], object]) -> bool:
         with self._lock:
             if job in self._busy:
                 return False
@@ -95,17 +101,17 @@ class Crew:
         self._pool.submit(self._carry_out, job, step)
         return True
 
-    def _carry_out(self, job: str, step: Callable[[], None]) -> None:
+    def _carry_out(self, job: str, step: Callable[[], object]) -> None:
         try:
             step()
         except BackendError as error:
             _log.debug("job %s: %s; will try again", job, error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged, and the others go on
             _log.exception("job %s: will try again", job)
         finally:
             self._beginning.pop(job, None)
             self._busy.discard(job)
-            self._bell.ring()
+            self._shared.bell.ring()
 
     def _begin(self, job: str, gpus: Sequence[str]) -> None:
         try:
@@ -126,7 +132,7 @@ class Crew:
         container = self._make(job, order, gpus)
         if container is None:
             return
-        workspace = self._root / job
+        workspace = self._shared.root / job
         try:
             (workspace / "run").mkdir(mode=0o700, exist_ok=True)
             hand_over(workspace, *map(int, self._options.user.split(":")))
@@ -138,8 +144,8 @@ class Crew:
 
     def _make(self, job: str, order: Order, gpus: Sequence[str]) -> str | None:
         """Return the container of a job, made now or before; None if it has been started."""
-        name, workspace = key(self._root, job), self._root / job
-        labels = {**self.labels, JOB: job, GPUS: ",".join(gpus)}
+        name, workspace = key(self._shared.root, job), self._shared.root / job
+        labels = {**self._shared.labels, JOB: job, GPUS: ",".join(gpus)}
         labels |= {"uwsd.service": order.task.service, "uwsd.user": order.task.user}
         try:
             return self._engine.create(
@@ -151,15 +157,20 @@ class Crew:
             known = self._engine.inspect(name)
         if known is None:
             raise BackendError(f"the container {name} is just being removed")
-        if known["Config"]["Labels"].get(INSTANCE) != self.labels[INSTANCE]:
+        if not self._is_ours(known):
             raise TaskRefused(f"the engine has a container {name} that is not this server's")
-        return str(known["Id"]) if known["State"]["Status"] in ("created", "configured") else None
+        is_made = STAGES.get(known["State"]["Status"]) is Stage.MADE
+        return str(known["Id"]) if is_made else None
+
+    def _is_ours(self, known: Mapping[str, Any]) -> bool:
+        labels = known["Config"]["Labels"] or {}
+        return bool(labels.get(INSTANCE) == self._shared.labels[INSTANCE])
 
     def _get_image(self, job: str, words: str) -> None:
         order = self._orders.get(job)
         if order is None:
             return
-        image = order.task.image or self._options.image
+        image = self._options.image_of(order.task)
         latest = self.pulls.latest(image)
         if self._options.pull == "never":
             self._give_up(job, f"the engine does not have the image {image}, and pulls none")
@@ -186,4 +197,4 @@ class Crew:
         pause = _FIRST_PAUSE * 2**tries
         again = time.monotonic() + pause
         self._troubles[job] = Trouble(message=message, tries=tries, again=again)
-        self._bell.ring_at(again)
+        self._shared.bell.ring_at(again)

@@ -6,7 +6,8 @@ it says of one container is about that container's job alone.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ JOB, INSTANCE, BACKEND, GPUS = "uwsd.job", "uwsd.instance", "uwsd.backend", "uws
 
 _ITS_OWN = frozenset((401, 403, 407, 429, 502, 503, 504))  # a proxy before the engine, too
 _STREAM = 600  # seconds a stream of events lasts, lest one that is dead be believed for ever
+_PATIENCE = 5.0
+_PAUSE = 0.05
 _SILENT = (
     *(DockerException, StreamParseError, requests.RequestException),
     *(urllib3.exceptions.HTTPError, OSError, ValueError),
@@ -59,6 +62,8 @@ class Engine:
         self._url = url
         self._timeout = timeout
         self._mine = threading.local()
+        self._clients: set[docker.APIClient] = set()
+        weakref.finalize(self, _close, self._clients)
         self.failed_at = 0.0  #: when it did not answer last, on the monotonic clock
 
     def ping(self) -> None:
@@ -113,8 +118,22 @@ class Engine:
 
     def remove(self, container: str) -> None:
         """End and remove a container, if it is there. Raises `BackendError` if that takes long."""
-        with suppress(Gone), self._asking() as client:
-            client.remove_container(container, v=True, force=True)
+        deadline = time.monotonic() + _PATIENCE
+        with suppress(Gone):
+            while not self._is_removed(container):
+                if time.monotonic() > deadline:
+                    raise BackendError(f"the container {container[:12]} is still being removed")
+                time.sleep(_PAUSE)
+
+    def _is_removed(self, container: str) -> bool:
+        with self._asking() as client:
+            try:
+                client.remove_container(container, v=True, force=True)
+            except APIError as error:
+                if error.status_code == 409:  # somebody else is at it
+                    return False
+                raise
+            return True
 
     def complaint(self, container: str) -> str:
         """Return the last line of a container's own log: what its entrypoint has said."""
@@ -153,9 +172,9 @@ class Engine:
 
     def _client(self) -> docker.APIClient:
         if getattr(self._mine, "client", None) is None:
-            self._mine.client = docker.APIClient(
-                version="auto", timeout=self._timeout, **self._place()
-            )
+            client = docker.APIClient(version="auto", timeout=self._timeout, **self._place())
+            self._mine.client = client
+            self._clients.add(client)
         return self._mine.client
 
     def _place(self) -> Mapping[str, Any]:
@@ -166,9 +185,15 @@ class Engine:
         # The next question goes through a new connection: the engine may be of another version.
         client, self._mine.client = getattr(self._mine, "client", None), None
         if client is not None:
+            self._clients.discard(client)
             client.close()
         where = self._place().get("base_url", "its usual socket")
         return Unreachable(f"the engine at {where} does not answer: {_words(error)}")
+
+
+def _close(clients: Iterable[docker.APIClient]) -> None:
+    for client in clients:
+        client.close()
 
 
 def _filters(labels: Mapping[str, str]) -> Mapping[str, Sequence[str]]:

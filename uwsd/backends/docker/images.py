@@ -110,12 +110,12 @@ class Pulls:
         self._pulls[image] = replace(self._pulls[image], **news)
 
 
-_NEVER = re.compile(r"not found|unknown|denied|unauthorized|no such|does not exist|invalid", re.I)
+_NEVER = re.compile("not found|unknown|denied|unauthorized|no such|does not exist|invalid")
 """What a registry says of an image that it has not, or does not give us: trying again is no use."""
 
 
 def _failure(words: str) -> BackendError:
-    kind = TaskRefused if _NEVER.search(words) else BackendError
+    kind = TaskRefused if _NEVER.search(words.lower()) else BackendError
     return kind(f"the engine says: {words}")
 
 

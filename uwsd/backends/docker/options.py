@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ByteSize, Field
 
+from uwsd.backends.base import Task
 from uwsd.backends.docker.images import is_reference
 
 
@@ -98,3 +99,7 @@ class Options(BaseModel, extra="forbid"):
     runtime: str = Field(
         default="", description="The engine's runtime, such as nvidia or runsc; default: its own."
     )
+
+    def image_of(self, task: Task) -> str:
+        """Return the image that a task runs in; empty if there is none."""
+        return task.image or self.image

@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ CANCEL, DURATION = "cancel", "duration"
 _MOMENTS = ("started", "ended")
 _PAUSE = 0.02  # seconds between two looks at a lock
 _log = logging.getLogger(__name__)
+
+
+class Held(BackendError):
+    """Another one is just starting or removing the job."""
 
 
 class Order(BaseModel, frozen=True):
@@ -60,7 +65,7 @@ class Orders:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep every other process and thread out for a moment; raises `BackendError`."""
-        with _problems():
+        with problems():
             lock = _lock(self._open)
         try:
             yield
@@ -71,11 +76,11 @@ class Orders:
     def holding(self, job: str, within: float) -> Iterator[None]:
         """Be the only one who starts or removes the container of a job.
 
-        Raises `BackendError` if another does so for longer than ``within`` seconds. A job that
+        Raises `Held` if another does so for longer than ``within`` seconds. A job that
         is not there needs nobody to be kept out.
         """
         lock = None
-        with _problems(), suppress(FileNotFoundError):
+        with problems(), suppress(FileNotFoundError):
             lock = _lock(self._place(job) or self._open / job, within)
         try:
             yield
@@ -83,10 +88,16 @@ class Orders:
             if lock is not None:
                 os.close(lock)
 
-    def add(self, order: Order) -> None:
+    def add(self, task: Task) -> None:
         """Write a new order down; call it `alone`."""
+        order = Order(
+            task=replace(task, files={}),
+            since=time.time_ns(),
+            duration=task.duration,
+            fetching=bool(task.fetch),
+        )
         draft = self._open.parent / f".{secrets.token_hex(8)}"
-        with _problems():
+        with problems():
             draft.mkdir(mode=0o700)
             _write(draft / "order.json", order.model_dump_json())
             draft.rename(self._open / order.task.job_id)
@@ -98,7 +109,7 @@ class Orders:
 
     def open(self) -> Mapping[str, Order]:
         """Return the orders of all jobs that are not over, as far as they can be read."""
-        with _problems():
+        with problems():
             jobs = [entry.name for entry in os.scandir(self._open)]
         orders = {job: self.get(job) for job in jobs}
         self._known = {job: known for job, known in self._known.items() if job in orders}
@@ -107,7 +118,7 @@ class Orders:
     def get(self, job: str) -> Order | None:
         """Return the order of a job that is not over, or None."""
         file = self._open / job / "order.json"
-        with _problems(), suppress(FileNotFoundError):
+        with problems(), suppress(FileNotFoundError):
             stamp = file.stat().st_mtime_ns, file.stat().st_ino
             known = self._known.get(job)
             if known is None or known[0] != stamp:
@@ -138,33 +149,33 @@ class Orders:
         order = self.get(job)
         if order is None:
             return False
-        with _problems():
+        with problems():
             changed = order.model_copy(update=dict(changes))
             _write(self._open / job / "order.json", changed.model_dump_json())
         return True
 
     def close(self, job: str, report: Report) -> None:
         """Write down the last word about a job."""
-        with self.alone(), _problems(), suppress(FileNotFoundError):
+        with self.alone(), problems(), suppress(FileNotFoundError):
             _write(self._open / job / "report.json", json.dumps(_plain(report)))
             (self._open / job).rename(self._over / job)
 
     def last_word(self, job: str) -> Report | None:
         """Return the last word about a job, or None if it is not over."""
-        with _problems(), suppress(FileNotFoundError):
+        with problems(), suppress(FileNotFoundError):
             return _report(json.loads((self._over / job / "report.json").read_bytes()))
         return None
 
     def drop(self, job: str) -> None:
         """Forget a job."""
-        with self.alone(), _problems():
+        with self.alone(), problems():
             folder = self._place(job)
             if folder is not None:
                 shutil.rmtree(folder)
 
     def last_seen(self) -> float:
         """Return when the engine last answered, to whichever process; note that it just did."""
-        with _problems():
+        with problems():
             before = self._seen.stat().st_mtime if self._seen.exists() else time.time()
             self._seen.touch(mode=0o600)
             return before
@@ -174,7 +185,8 @@ class Orders:
 
 
 @contextmanager
-def _problems() -> Iterator[None]:
+def problems() -> Iterator[None]:
+    """Turn what goes wrong in the folder of the jobs into `BackendError`."""
     try:
         yield
     except OSError as error:
@@ -201,7 +213,7 @@ def _wait_for_lock(descriptor: int, job: str, deadline: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         if time.monotonic() > deadline:
-            raise BackendError(f"job {job} is just being started or removed")
+            raise Held(f"job {job} is just being started or removed")
         time.sleep(_PAUSE)
 
 

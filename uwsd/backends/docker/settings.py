@@ -35,8 +35,9 @@ def settings(
     task: Task, workspace: Path, options: Options, labels: Mapping[str, str]
 ) -> Mapping[str, Any]:
     """Return what a container is."""
+    place = str(workspace)
     return {
-        "image": task.image or options.image,
+        "image": options.image_of(task),
         "entrypoint": [
             "/bin/sh",
             "-c",
@@ -47,7 +48,7 @@ def settings(
         ],
         "environment": dict(task.environment),
         "user": options.user,
-        "working_dir": str(workspace),
+        "working_dir": place,
         "labels": dict(labels),
         "stop_signal": "SIGTERM",
         "healthcheck": {"test": ["NONE"]},

@@ -20,6 +20,7 @@ from docker.errors import DockerException
 
 from tests.engines.daemons import Daemons
 from tests.needs import lack, need
+from uwsd.backends.docker import DockerBackend, Options
 
 IMAGE = "uwsd-test:1"
 
@@ -38,6 +39,12 @@ class DockerEngine:
     def options(self) -> dict[str, object]:
         """The backend's table in uwsd.toml."""
         return {"type": "docker", "url": self.url, "image": self.image}
+
+    def backend(self, root: Path, **options: object) -> DockerBackend:
+        """Make a backend on this engine."""
+        told = {"grace": 0.4, **self.options, **options}
+        del told["type"]
+        return DockerBackend("docker", Options.model_validate(told), root)
 
     @contextmanager
     def client(self) -> Iterator[docker.APIClient]:
@@ -144,6 +151,16 @@ def _remove_leftovers(url: str) -> None:
     ):
         for container in client.containers(all=True):
             client.remove_container(container["Id"], force=True)
+
+
+@pytest.fixture(scope="module")
+def own_docker() -> Iterator[DockerEngine]:
+    """A private engine, for tests that break it."""
+    with (
+        TemporaryDirectory(prefix="uwsd-docker-") as folder,
+        docker_engine_in(Path(folder)) as engine,
+    ):
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from uwsd.backends.docker.orders import CANCEL, Order
 from uwsd.backends.docker.settings import TWICE
 
 _BY_SIGNAL = 128  # and above: the number of the signal that killed the main process
+_BY_ENGINE = frozenset((137, 143, 255))
+"""What an engine leaves that is stopped, or finds containers of its former life when it starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class Evidence:
     state: Mapping[str, Any]  #: as the engine's ``inspect`` tells it
     complaint: str  #: what its entrypoint has said
     memory: int  #: bytes it had; 0: no limit
-    unseen_since: float  #: since when the engine may have been down, in seconds since 1970
+    unseen: tuple[float, float]  #: from when to when it may have been down, in seconds since 1970
 
 
 def ending(order: Order, evidence: Evidence) -> Report:
@@ -44,7 +46,7 @@ def _judged(order: Order, evidence: Evidence, code: int, ended: float) -> Report
     if code == TWICE and evidence.complaint:
         return Report(state=State.LOST, message=evidence.complaint, transient=True)
     cause = _cause(code, evidence.complaint)
-    if code > _BY_SIGNAL and ended >= evidence.unseen_since:
+    if code in _BY_ENGINE and evidence.unseen[0] <= ended <= evidence.unseen[1]:
         return _failed(f"{cause}, as when the engine is stopped or started", transient=True)
     return _failed(cause)
 

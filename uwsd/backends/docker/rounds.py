@@ -57,7 +57,7 @@ class Rounds:
         self._missed: dict[str, float] = {}
         self._pressed: dict[str, tuple[str, float]] = {}
         self._looked_at = 0.0
-        self._unseen_since = 0.0
+        self._unseen = (0.0, 0.0)
         self._fetched: Mapping[Handle, Report] = {}
 
     def look(self) -> Mapping[str, Report]:
@@ -80,7 +80,7 @@ class Rounds:
         listed = self._engine.listed(self._shared.labels)
         before = self._orders.last_seen()
         if self._engine.failed_at >= self._looked_at:
-            self._unseen_since = before
+            self._unseen = before, time.time()
         self._looked_at = time.monotonic()
         return listed
 
@@ -170,7 +170,7 @@ class Rounds:
             state=known["State"],
             complaint=self._engine.complaint(seen.id) if code else "",
             memory=int(known["HostConfig"]["Memory"]),
-            unseen_since=self._unseen_since,
+            unseen=self._unseen,
         )
         report = replace(ending(order, evidence), facts=self._facts(order, seen))
         self._orders.close(job, report)

@@ -81,12 +81,6 @@ class Figures:
         return sum(self.phases.values()) + self.deleted + self.lost
 
 
-def starts(site: Site) -> Counter[str]:
-    """Count how often the command of each job was started, by the jobs' own account."""
-    lines = site.journal.read_text().splitlines()
-    return Counter(line.partition(" ")[0] for line in lines)
-
-
 def listed(site: Site) -> dict[str, str]:
     """Return the RUNID of every job in the list, by the job's id."""
     answer = requests.get(site.joblist, timeout=60)
@@ -117,7 +111,7 @@ def examine(site: Site, stories: list[Story], losable: "Losable") -> Figures:
             _see(figures, site, _unanswered(story, f"{site.joblist}/{job_id}"), losable)
         if len(set(extras) - known) > story.lost_posts:
             figures.faults.append(f"{story.fate.run_id}: more jobs than creations")
-    for job_id, times in starts(site).items():
+    for job_id, times in site.witness.starts().items():
         if times > 1:
             figures.twice += 1
             figures.faults.append(f"{job_id} was started {times} times")
@@ -165,7 +159,7 @@ def _see(figures: Figures, site: Site, story: Story, losable: Losable) -> None:
 
 
 def _problems(site: Site, story: Story, told: Told) -> Iterator[str]:
-    count = starts(site)[told.job_id]
+    count = site.witness.starts()[told.job_id]
     expected = _expected(story)
     if told.phase not in expected:
         yield f"is {told.phase} ({told.error}), not {' or '.join(expected)}"

@@ -27,6 +27,7 @@ class Engine:
     """What is different from one engine to the next."""
 
     name: str
+    fixture: str
     patience: float = 0  #: seconds that it takes to recover by itself, beyond a minute
     losers: frozenset[str] = frozenset()  #: daemons whose end may be the end of jobs
     leftovers: Callable[[Any, Site], Sequence[str]]
@@ -34,7 +35,7 @@ class Engine:
 
     def start(self, request: pytest.FixtureRequest) -> Any:
         """Start it; give what its fixture gives."""
-        return request.getfixturevalue(f"{self.name}_engine")
+        return request.getfixturevalue(self.fixture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,20 @@ def _local_leftovers(_: LocalEngine, site: Site) -> Sequence[str]:
     return [str(entry) for queue in site.workspaces.glob(".queue-*") for entry in queue.iterdir()]
 
 
-ENGINES = (Engine(name="local", leftovers=_local_leftovers),)
+def _containers(engine: Any, _: Site) -> Sequence[str]:
+    with engine.client() as client:
+        return [str(container["Names"]) for container in client.containers(all=True)]
+
+
+ENGINES = (
+    Engine(name="local", fixture="this_machine", leftovers=_local_leftovers),
+    Engine(
+        name="docker",
+        fixture="own_docker",
+        losers=frozenset({"dockerd"}),
+        leftovers=_containers,
+    ),
+)
 
 
 def targets(engine: Any, site: Site) -> tuple[Sequence[Target], Losable]:

@@ -136,6 +136,6 @@ def _see_clean(
     if not _until(lambda: not left(), time.monotonic() + patience):
         figures.faults += [f"left behind: {what}" for what in left()]
     before = figures.twice
-    figures.twice = sum(count > 1 for count in accounts.starts(site).values())
+    figures.twice = sum(count > 1 for count in site.witness.starts().values())
     if figures.twice > before:
         figures.faults.append("a job was started again after it was over")

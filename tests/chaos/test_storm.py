@@ -17,7 +17,7 @@ _SECONDS = float(_ASKED.get("seconds", 0))
 
 
 @pytest.fixture
-def local_engine() -> LocalEngine:
+def this_machine() -> LocalEngine:
     return LocalEngine()
 
 

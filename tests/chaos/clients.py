@@ -5,8 +5,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from itertools import count
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from lxml import etree
@@ -18,6 +21,7 @@ _XLINK = "{http://www.w3.org/1999/xlink}href"
 _TIMEOUT = 20.0  #: seconds for one answer, beyond a WAIT
 _PAUSE = 0.2  #: seconds before the same is asked again
 _WAIT = 5
+_HANG_UP = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class Fate:
     code: int = 0  #: its exit status
     run_after: float = 0  #: 0: created with PHASE=RUN
     runs: bool = True  #: whether it is ever told to
+    hangs_up: bool = False  #: whether its client does not wait for the answer to the creation
     duration: int | None = None  #: the executionDuration it is given
     abort_after: float | None = None
     delete_after: float | None = None
@@ -53,6 +58,7 @@ def fates(dice: random.Random, jobs: int, seconds: float) -> list[Fate]:
 def _fate(dice: random.Random, number: int, begins: float) -> Fate:
     code = dice.choice([0, 0, 0, dice.randint(1, 125)])
     plain = {"number": number, "begins": begins, "seconds": round(dice.uniform(0, 4), 2)}
+    plain["hangs_up"] = dice.random() < _HANG_UP
     long = {**plain, "seconds": 120.0}
     soon = round(dice.uniform(0, 4), 2)
     kinds: Sequence[tuple[int, Mapping[str, object]]] = (
@@ -149,13 +155,22 @@ class Client:
         self.story.ran = fate.runs and not fate.run_after
         if self.story.ran:
             form["PHASE"] = "RUN"
-        while (answer := self._ask("POST", self._joblist, form)) is None:
+        while (answer := self._send(form)) is None:
             self.story.lost_posts += 1
             if made := self._made_before():
                 self.story.was_found = True
                 return made
         assert answer.status_code == 303, f"{answer.status_code} {answer.text}"
         return answer.headers["Location"]
+
+    def _send(self, form: Mapping[str, str]) -> requests.Response | None:
+        if not self._fate.hangs_up or self.story.lost_posts:
+            return self._ask("POST", self._joblist, form)
+        where = urlsplit(self._joblist)
+        with suppress(OSError), closing(HTTPConnection(where.netloc, timeout=_TIMEOUT)) as line:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            line.request("POST", where.path, urlencode(form), kind)
+        return None
 
     def _made_before(self) -> str:
         answer = self._insist("GET", self._joblist)

@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from tests.chaos.storm import Target
 from tests.chaos.unit import Unit
+from tests.chaos.witness import JOURNAL, Witness
 from tests.engines.postgresql import cluster
 from tests.serving import descendants, wait_until
 from uwsd.database import Database
@@ -46,6 +47,7 @@ class Site:
     database_url: str
     targets: tuple[Target, ...]
     units: tuple[Unit, ...] = field(repr=False)
+    witness: Witness = field(repr=False)
 
     @property
     def joblist(self) -> str:
@@ -56,11 +58,6 @@ class Site:
     def workspaces(self) -> Path:
         """The folders of the jobs."""
         return self.folder / "data" / "jobs"
-
-    @property
-    def journal(self) -> Path:
-        """Where jobs tell of their start, if their engine lets them see it."""
-        return self.folder / "journal"
 
     def rows(self, table: str) -> int:
         """Count what is in a table of the database."""
@@ -80,10 +77,11 @@ def site(folder: Path, options: Mapping[str, object], *, on_postgresql: bool) ->
     PostgreSQL a web server and two supervisors are processes of their own.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "journal").touch(0o666)
-    (folder / "journal").chmod(0o666)
+    journal = folder / JOURNAL
+    journal.touch()
+    journal.chmod(0o666)
     config = folder / "uwsd.toml"
-    config.write_text(_configuration(options, folder / "journal"))
+    config.write_text(_configuration(options, journal))
     port = _free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("UWSD_")},
@@ -96,7 +94,15 @@ def site(folder: Path, options: Mapping[str, object], *, on_postgresql: bool) ->
         units, targets, database_url = start(stack, folder, environment)
         url = f"http://127.0.0.1:{port}"
         wait_until(partial(_answers, url), 60)
-        yield Site(folder=folder, url=url, database_url=database_url, targets=targets, units=units)
+        witness = stack.enter_context(Witness(folder / "data" / "jobs", journal))
+        yield Site(
+            witness=witness,
+            folder=folder,
+            url=url,
+            database_url=database_url,
+            targets=targets,
+            units=units,
+        )
 
 
 _Started = tuple[tuple[Unit, ...], tuple[Target, ...], str]

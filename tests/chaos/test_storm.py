@@ -21,6 +21,8 @@ def this_machine() -> LocalEngine:
     return LocalEngine()
 
 
+# The library of Docker leaves a socket to the garbage collector when nobody listens there.
+@pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1,:ResourceWarning")
 @pytest.mark.timeout(600 + _SECONDS)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)

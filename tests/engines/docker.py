@@ -70,6 +70,7 @@ def docker_engine_in(
     environment = {**os.environ, "PATH": os.pathsep.join(map(str, (*path, os.environ["PATH"])))}
     with ExitStack() as stack:
         bridge, gateway = stack.enter_context(_bridge())
+        stack.callback(_unmount, folder)
         daemons = stack.enter_context(Daemons(folder / "log", environment))
         stack.callback(_remove_leftovers, url)
         engine = DockerEngine(url=url, image=IMAGE, daemons=daemons, gateway=gateway, folder=folder)
@@ -141,6 +142,14 @@ def _busybox(folder: Path) -> bytes:
         with suppress(FileExistsError):
             (root / "bin" / name).symlink_to("busybox")
     return subprocess.check_output(["tar", "-C", root, "-c", "."])
+
+
+def _unmount(folder: Path) -> None:
+    """Take away what an engine that was killed has left mounted."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed(mounts):
+        if Path(mount).is_relative_to(folder):
+            subprocess.run(["umount", "--lazy", mount], check=True, timeout=20)
 
 
 def _remove_leftovers(url: str) -> None:

@@ -37,6 +37,13 @@ class Engine:
         """Start it; give what its fixture gives."""
         return request.getfixturevalue(self.fixture)
 
+    def left(self, running: Any, site: Site) -> Sequence[str]:
+        """Return what is left on it, or that nobody can say."""
+        try:
+            return self.leftovers(running, site)
+        except Exception as error:  # noqa: BLE001 - it is a finding, like any other
+            return [f"{self.name} cannot be asked: {error!r}"]
+
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:

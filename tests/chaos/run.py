@@ -87,7 +87,7 @@ def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
     # Who cannot be served now is told so (503), whatever has just been killed.
     figures.faults += [f"an answer {status}" for status in answers if status in _BROKEN]
     ids = {*accounts.listed(site), *(story.job_id for story in stories)}
-    _see_clean(site, figures, lambda: engine.leftovers(running, site), ids, patience)
+    _see_clean(site, figures, lambda: engine.left(running, site), ids, patience)
     return Outcome(figures=figures, kills=storm.kills, answers=answers, settled=settled)
 
 

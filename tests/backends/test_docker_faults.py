@@ -286,7 +286,7 @@ def test_the_supervisor_is_woken_by_events_also_after_the_engine_was_away(
     own_docker: DockerEngine, root: Path
 ) -> None:
     backend = own_docker.backend(root)
-    wakes_up(backend)  # that it follows the events from now on
+    wakes_up(backend, within=0)  # it follows the events from now on
     for _ in range(2):
         handle = running(backend, GO)
         backend.poll([handle])

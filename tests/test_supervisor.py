@@ -141,7 +141,7 @@ class Scripted(Backend):
     def release(self, handle: Handle) -> None:
         pass
 
-    def find(self, job_id: str) -> Handle | None:  # noqa: ARG002 - it is never looked for
+    def find(self, job_id: str) -> Handle | None:
         return None
 
 

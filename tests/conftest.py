@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.docker import docker_server as docker_server  # noqa: PLC0414 - a fixture
+from tests.engines.docker import docker_server, own_docker  # noqa: F401 - fixtures
 from tests.engines.postgresql import fresh_database, postgresql
 from tests.serving import Server
 from uwsd.database import Database

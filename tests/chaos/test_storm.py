@@ -37,4 +37,4 @@ def test_a_storm_loses_no_job_and_runs_none_twice(
         outcome = rage(there, engine, running, extent)
     print(f"answers: {dict(outcome.answers)}")
     print(f"{HEADER}\n{outcome.row(f'{engine.name}, {database}')}")
-    assert outcome.figures.faults == []
+    assert not outcome.figures.faults, "\n".join(outcome.figures.faults)

@@ -1,7 +1,6 @@
-"""The engines that storms go over: one line each.
+"""The engines that storms go over: an entry in `ENGINES` each.
 
-An engine's fixture gives an object with ``options``, the backend's table of uwsd.toml, and
-``daemons``, what can be killed of it.
+An engine's fixture gives an object with ``options``, the backend's table of uwsd.toml.
 """
 
 import os
@@ -9,7 +8,6 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,6 +18,34 @@ from tests.chaos.accounts import Losable
 from tests.chaos.site import Site, job_workers
 from tests.chaos.storm import Target
 from tests.engines.daemons import Daemons
+from tests.engines.docker import DockerEngine
+
+Targets = Sequence[Target]
+
+
+def bounce(
+    name: str, kill: Callable[[], object], restart: Callable[[], object] = lambda: None
+) -> Target:
+    """Return what is killed, and started again after the pause."""
+
+    def strike(pause: float) -> bool:
+        try:
+            kill()
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # it is down in any case
+        time.sleep(pause)
+        restart()
+        return True
+
+    return Target(name, strike)
+
+
+def bounce_each(daemons: Daemons) -> Targets:
+    """Return every daemon of an engine."""
+    return [
+        bounce(name, partial(daemons.kill, name), partial(daemons.restart, name))
+        for name in daemons.names
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +54,12 @@ class Engine:
 
     name: str
     fixture: str
-    patience: float = 0  #: seconds that it takes to recover by itself, beyond a minute
-    losers: frozenset[str] = frozenset()  #: daemons whose end may be the end of jobs
     leftovers: Callable[[Any, Site], Sequence[str]]
     """Return what is left on the engine of jobs that nobody wants any more."""
+    targets: Callable[[Any, Site, Losable], Targets]
+    """Return what can be killed of it; the jobs that this may cost are added to the last."""
+    losers: frozenset[str] = frozenset()  #: targets whose end may be the end of any job
+    patience: float = 0  #: seconds that it takes to recover by itself, beyond a minute
 
     def start(self, request: pytest.FixtureRequest) -> Any:
         """Start it; give what its fixture gives."""
@@ -46,53 +74,47 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalEngine:
-    """This machine."""
+class ThisMachine:
+    """The engine of the local backend."""
 
     options: dict[str, object] = field(default_factory=lambda: {"type": "local", "slots": 16})
 
 
-def _local_leftovers(_: LocalEngine, site: Site) -> Sequence[str]:
+def _job_s_worker(_: ThisMachine, site: Site, losable: Losable) -> Targets:
+    def kill() -> None:
+        workers = job_workers(site)
+        if not workers:
+            raise ProcessLookupError
+        pid = random.choice(list(workers))
+        losable.these.add(workers[pid])
+        os.kill(pid, signal.SIGKILL)
+
+    return [bounce("job's worker", kill)]
+
+
+def _entries(_: ThisMachine, site: Site) -> Sequence[str]:
     return [str(entry) for queue in site.workspaces.glob(".queue-*") for entry in queue.iterdir()]
 
 
-def _containers(engine: Any, _: Site) -> Sequence[str]:
+def _dockerd(engine: DockerEngine, *_: object) -> Targets:
+    return [
+        bounce("dockerd", engine.kill, engine.restart),
+        bounce("containerd", engine.kill_containerd),  # dockerd starts it again
+    ]
+
+
+def _containers(engine: DockerEngine, _: Site) -> Sequence[str]:
     with engine.client() as client:
         return [str(container["Names"]) for container in client.containers(all=True)]
 
 
 ENGINES = (
-    Engine(name="local", fixture="this_machine", leftovers=_local_leftovers),
+    Engine(name="local", fixture="this_machine", leftovers=_entries, targets=_job_s_worker),
     Engine(
         name="docker",
         fixture="own_docker",
-        losers=frozenset({"dockerd"}),
         leftovers=_containers,
+        targets=_dockerd,
+        losers=frozenset({"dockerd", "containerd"}),
     ),
 )
-
-
-def targets(engine: Any, site: Site) -> tuple[Sequence[Target], Losable]:
-    """Return what can be killed of an engine, and which jobs that may cost."""
-    if isinstance(engine, LocalEngine):
-        losable = Losable()
-        return [Target("job's worker", partial(_kill_worker, site, losable))], losable
-    daemons: Daemons = engine.daemons
-    return [Target(name, partial(_bounce, daemons, name)) for name in daemons.names], Losable()
-
-
-def _kill_worker(site: Site, losable: Losable, _pause: float) -> bool:
-    workers = job_workers(site)
-    with suppress(IndexError, ProcessLookupError):
-        pid = random.choice(list(workers))
-        losable.these.add(workers[pid])
-        os.kill(pid, signal.SIGKILL)
-        return True
-    return False
-
-
-def _bounce(daemons: Daemons, name: str, pause: float) -> bool:
-    daemons.kill(name)
-    time.sleep(pause)
-    daemons.restart(name)
-    return True

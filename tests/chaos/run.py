@@ -12,7 +12,7 @@ import requests
 from tests.chaos import accounts
 from tests.chaos.accounts import Figures, Losable
 from tests.chaos.clients import Client, fates
-from tests.chaos.engines import Engine, targets
+from tests.chaos.engines import Engine
 from tests.chaos.site import Site
 from tests.chaos.storm import Storm
 
@@ -59,10 +59,10 @@ HEADER = """\
 
 def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
     """Let a storm loose on a site; return what has become of everything."""
-    of_engine, losable = targets(running, site)
+    losable = Losable()
     chosen = fates(random.Random(extent.seed), extent.jobs, extent.seconds)
     storm = Storm(
-        (*site.targets, *of_engine),
+        (*site.targets, *engine.targets(running, site, losable)),
         extent.seed,
         seconds=extent.seconds,
         every=extent.every,

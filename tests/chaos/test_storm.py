@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.engines import ENGINES, Engine, LocalEngine
+from tests.chaos.engines import ENGINES, Engine, ThisMachine
 from tests.chaos.run import HEADER, Extent, rage
 from tests.chaos.site import site
 
@@ -17,8 +17,8 @@ _SECONDS = float(_ASKED.get("seconds", 0))
 
 
 @pytest.fixture
-def this_machine() -> LocalEngine:
-    return LocalEngine()
+def this_machine() -> ThisMachine:
+    return ThisMachine()
 
 
 # The library of Docker leaves a socket to the garbage collector when nobody listens there.

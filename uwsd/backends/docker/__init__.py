@@ -7,12 +7,16 @@ the engine's list (`rounds`), at any time and by any process, finds what is to b
 
 from pathlib import Path
 
-from uwsd.backends.docker.backend import DockerBackend
+from uwsd.backends.base import Backend
 from uwsd.backends.docker.options import Options
 
-__all__ = ["DockerBackend", "Options", "create"]
+__all__ = ["Options", "create"]
 
 
-def create(name: str, options: Options, root: Path) -> DockerBackend:
+def create(name: str, options: Options, root: Path) -> Backend:
     """Make the backend that the configuration calls ``name``; job workspaces are in ``root``."""
+    # Only the supervisor needs the library; web processes must not load what uses sockets before
+    # gevent has patched them.
+    from uwsd.backends.docker.backend import DockerBackend  # noqa: PLC0415
+
     return DockerBackend(name, options, root)

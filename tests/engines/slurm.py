@@ -55,7 +55,7 @@ MaxJobCount=20000
 EnforcePartLimits=ALL
 AccountingStorageType=accounting_storage/{storage}
 PriorityType=priority/multifactor
-SchedulerParameters=sched_interval=5,bf_interval=5
+SchedulerParameters=sched_interval=2,bf_interval=5,batch_sched_delay=0,sched_min_interval=50000
 SlurmdParameters=config_overrides
 {accounting}
 PartitionName=main Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=5 State=UP

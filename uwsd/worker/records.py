@@ -67,10 +67,10 @@ class Records:
         self.task_file = self.folder / "task.json"
         self.cancel_file = self.folder / "cancel"
         self.log_file = self.folder / "worker.log"
-        self._start_file = self.folder / "start.json"
+        self.start_file = self.folder / "start.json"
         self._leader_file = self.folder / "command.json"
         self._limits_file = self.folder / "limits.json"
-        self._exit_file = self.folder / "exit.json"
+        self.exit_file = self.folder / "exit.json"
         self._outputs = workspace / "outputs"
 
     def order(self) -> Order | None:
@@ -80,7 +80,7 @@ class Records:
 
     def start(self) -> Start | None:
         """Return who has the job."""
-        record = read(self._start_file)
+        record = read(self.start_file)
         return record and Start(
             Process(*record["worker"]), record["at"], dict(record.get("where", {}))
         )
@@ -97,15 +97,19 @@ class Records:
 
     def exit(self) -> Exit | None:
         """Return how the job ended."""
-        record = read(self._exit_file)
+        record = read(self.exit_file)
         return record and Exit(**record)
 
     def claim(self, worker: Process, where: Mapping[str, str] = MappingProxyType({})) -> bool:
         """Make this the job's only worker, for ever; say whether it is."""
-        draft = _draft(self._start_file, Start(worker, time.time(), dict(where))._asdict())
+        draft = _draft(self.start_file, Start(worker, time.time(), dict(where))._asdict())
         with suppress(FileExistsError):
-            os.link(draft, self._start_file)
+            os.link(draft, self.start_file)
         draft.unlink()
+        return self.is_claimed_by(worker)
+
+    def is_claimed_by(self, worker: Process) -> bool:
+        """Say whether this is the job's only worker."""
         start = self.start()
         return start is not None and start.worker == worker
 
@@ -123,10 +127,12 @@ class Records:
             kept.mkdir()
         except FileExistsError:
             return False
-        for path in (self._start_file, self._leader_file, self._exit_file, self._outputs):
+        for path in (self.start_file, self._leader_file, self.exit_file):
             with suppress(FileNotFoundError):
                 path.rename(kept / path.name)
-        self._outputs.mkdir(mode=0o700)
+        with suppress(PermissionError):  # in a workspace that is somebody else's
+            self._outputs.rename(kept / self._outputs.name)
+            self._outputs.mkdir(mode=0o700)
         return True
 
     def write_order(self, order: Order) -> None:
@@ -143,7 +149,7 @@ class Records:
 
     def write_exit(self, ending: Exit) -> None:
         """Say the last word about the job."""
-        write(self._exit_file, ending._asdict())
+        write(self.exit_file, ending._asdict())
 
 
 def read(path: Path) -> Any:

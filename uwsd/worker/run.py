@@ -40,6 +40,8 @@ def main(workspace: str, *words: str) -> int:
     if not records.claim(identify(os.getpid()), where):
         return _TAKEN
     ended = _Job(order, records).carry_out()
+    if order.remote and not records.is_claimed_by(identify(os.getpid())):
+        return _TAKEN
     if order.shared:
         open_up(records.workspace)
     start = records.start()
@@ -73,6 +75,7 @@ class _Job:
         self._grace = order.grace
         self._begin = time.monotonic()
         self._pause = _LOOK_AGAIN if order.remote else _NEVER
+        self._me = identify(os.getpid())
         # An engine has set its own, on a group that is the job's alone.
         name = f"uwsd-{records.workspace.name}"
         self._memory = own_group() if order.remote else limit(order.memory, name)
@@ -114,8 +117,16 @@ class _Job:
             if event and event.si_signo in {signal.SIGTERM, signal.SIGQUIT}:
                 self._grace = 0 if event.si_signo == signal.SIGQUIT else self._grace
                 return "cancel" if self._records.cancel_file.exists() else "stop"
+            if self._is_dismissed():
+                return "cancel"
             tree.reap()
         return "exit"
+
+    def _is_dismissed(self) -> bool:
+        """Whether the job is not ours any more, where an engine may be unable to tell."""
+        return self._order.remote and (
+            self._records.cancel_file.exists() or not self._records.is_claimed_by(self._me)
+        )
 
     def _remaining(self) -> float:
         duration = self._duration()

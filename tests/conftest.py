@@ -8,6 +8,7 @@ import pytest
 
 from tests.engines.docker import docker_server, own_docker  # noqa: F401 - fixtures
 from tests.engines.postgresql import fresh_database, postgresql
+from tests.engines.slurm import slurm_engine, slurm_without_accounting  # noqa: F401 - fixtures
 from tests.serving import Server
 from uwsd.database import Database
 from uwsd.migrations import migrate

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.kubernetes import kubernetes_engine, private_kubernetes
+from tests.engines.kubernetes import kubernetes_engine, private_kubernetes  # noqa: F401 - fixtures
 from tests.engines.postgresql import fresh_database, postgresql
 from tests.serving import Server
 from uwsd.database import Database

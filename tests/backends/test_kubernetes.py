@@ -36,6 +36,7 @@ class TestKubernetesBackend(BackendContract):
     many = int(os.environ.get("UWSD_MANY", "30"))
     cuts = 4
     submitting = 0.15
+    glimpse = 3  # a node looks at its containers each second
     engine_adds = ADDED
 
     @pytest.fixture

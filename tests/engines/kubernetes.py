@@ -11,10 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -328,7 +328,9 @@ def _groups(places: Places) -> list[Path]:
     top = Path("/sys/fs/cgroup")
     if (top / "cgroup.controllers").exists():
         return [top / places.group]
-    return [each / places.group for each in top.iterdir() if each.is_dir() and not each.is_symlink()]
+    return [
+        each / places.group for each in top.iterdir() if each.is_dir() and not each.is_symlink()
+    ]
 
 
 def _furnish(engine: Private) -> None:
@@ -431,9 +433,12 @@ def _tidy(places: Places) -> None:
     for link in Path("/var/log/containers").glob("*"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{places.folder}/"):
             link.unlink()
-    deadline = time.monotonic() + 5
     for group in _groups(places):
-        while group.exists() and time.monotonic() < deadline:
-            for folder, _, _ in os.walk(group, topdown=False):
-                with suppress(OSError):
-                    Path(folder).rmdir()
+        wait_until(partial(_is_removed, group), 5, f"{group} is still in use")
+
+
+def _is_removed(group: Path) -> bool:
+    for folder, _, _ in os.walk(group, topdown=False):
+        with suppress(OSError):
+            Path(folder).rmdir()
+    return not group.exists()

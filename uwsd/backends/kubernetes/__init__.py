@@ -10,6 +10,11 @@ decides the same. The workspace is on a volume that the server and the pods shar
 `api`            the few questions that are asked, and what an answer that is none means
 `states`         what Jobs and pods say, as tables: a pure function makes a report of it
 `mirror`         all our Jobs and pods, kept up to date by watches
+`cluster`        the same, and what is asked and changed one by one
+`fetching`       inputs by URL, before a job starts
+`chores`         what the cluster does not do by itself
+`warnings`       what only events tell
+`rights`         whether the backend can work at all
 `driver`         the backend itself
 ===============  ======================================================================
 """
@@ -22,9 +27,9 @@ from uwsd.backends.kubernetes.options import Options
 __all__ = ["Options", "create"]
 
 
-def create(name: str, options: Options, root: Path) -> Backend:  # noqa: ARG001 - all backends' form
+def create(name: str, options: Options, root: Path) -> Backend:
     """Make the backend that the configuration describes; job workspaces are in ``root``."""
     # The library takes a while to load: only the supervisor needs it.
     from uwsd.backends.kubernetes.driver import KubernetesBackend  # noqa: PLC0415
 
-    return KubernetesBackend(root, options)
+    return KubernetesBackend(root, options, name)

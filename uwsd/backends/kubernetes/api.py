@@ -1,7 +1,7 @@
 """The few questions that are asked of Kubernetes, and what it means when the answer is none.
 
-Bodies and answers are plain JSON: making thousands of objects of the client's models each tick would
-cost more than everything else together.
+Bodies and answers are plain JSON: to make thousands of objects of the client's models would cost
+more than everything else together.
 """
 
 import json
@@ -165,9 +165,7 @@ class Api:
     def claim(self, name: str) -> Json | None:
         """Return a PersistentVolumeClaim, or None if there is none."""
         core = self._core()
-        return self._unless_gone(
-            core.read_namespaced_persistent_volume_claim, name, self.namespace
-        )
+        return self._unless_gone(core.read_namespaced_persistent_volume_claim, name, self.namespace)
 
     def close(self) -> None:
         """Close the connections."""
@@ -212,7 +210,7 @@ class Api:
             raise Unreachable(_said(error)) from None
 
     def _ask(self, question: Callable[..., Any], *given: object, **more: object) -> Json:
-        """Return the answer as JSON; raise ApiException when it is not the one that was hoped for."""
+        """Return the answer as JSON, or raise ApiException."""
         try:
             with _translated():
                 response = question(

@@ -23,6 +23,7 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 JOB_ID = "uwsd.job-id"  #: annotation
 DURATION = "uwsd.duration"  #: annotation: seconds the job may run; 0: no limit
 STARTED = "uwsd.started"  #: annotation: when its container started, for when the pod is gone
+FETCHING = "uwsd.fetching"  #: annotation: its inputs are not there yet; see `fetching`
 ENDING = "uwsd.ending"  #: annotation: why the server ended it, as JSON; see `states`
 
 CONTAINER = "job"
@@ -42,12 +43,12 @@ def labels(options: Options, instance: str, service: str) -> dict[str, str]:
     return {**options.labels, MANAGED_BY: "uwsd", INSTANCE: instance, **named}
 
 
-def manifest(
-    task: Task, *, name: str, instance: str, options: Options, workspace: Path, suspend: bool
-) -> Json:
-    """Return the Job of a task, which waits if it is to ``suspend``; raise `TaskRefused`."""
+def manifest(task: Task, name: str, instance: str, options: Options, workspace: Path) -> Json:
+    """Return the Job of a task, suspended if inputs are to be fetched; raise `TaskRefused`."""
     own = labels(options, instance, task.service)
     annotations = {**options.annotations, JOB_ID: task.job_id, DURATION: f"{task.duration}"}
+    if task.fetch:
+        annotations[FETCHING] = "begun"
     reach = {} if task.network else {NETWORK: "none"}
     spec = {
         "backoffLimit": 0,
@@ -55,7 +56,7 @@ def manifest(
         "parallelism": 1,
         # Never a second pod beside one that is only on its way out.
         "podReplacementPolicy": "Failed",
-        "suspend": suspend or bool(options.queue),
+        "suspend": bool(task.fetch or options.queue),
         "ttlSecondsAfterFinished": options.keep,
         "activeDeadlineSeconds": ceiling(options, task.duration),
         "template": {
@@ -66,7 +67,8 @@ def manifest(
             "spec": _pod(task, options, workspace),
         },
     }
-    queued = {QUEUE: options.queue} if options.queue else {}
+    # Whoever has a Job's queue decides when it starts: it gets there with its inputs.
+    queued = {QUEUE: options.queue} if options.queue and not task.fetch else {}
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -136,7 +138,11 @@ def _container(task: Task, options: Options, workspace: Path, image: str) -> Jso
         },
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
-            {"name": WORKSPACE, "mountPath": str(workspace), "subPath": sub_path(options, workspace)},
+            {
+                "name": WORKSPACE,
+                "mountPath": str(workspace),
+                "subPath": sub_path(options, workspace),
+            },
         ],
     }
 
@@ -168,4 +174,6 @@ def _verbatim(text: str) -> str:
 def _check_size(body: Json) -> None:
     size = len(json.dumps(body))
     if size > _LARGEST:
-        raise TaskRefused(f"its command and environment take {size} bytes of {_LARGEST} there may be")
+        raise TaskRefused(
+            f"its command and environment take {size} bytes of {_LARGEST} there may be"
+        )

@@ -121,9 +121,7 @@ class Mirror:
             self._live = False
             self._wake()
 
-    def _hear(
-        self, round_: int, stream: Stream, version: str, hear: Callable[[Json], bool]
-    ) -> str:
+    def _hear(self, round_: int, stream: Stream, version: str, hear: Callable[[Json], bool]) -> str:
         """Read one watch to its end; return the version to go on from."""
         self._streams[stream] = None
         try:

@@ -14,7 +14,15 @@ from enum import Enum, auto
 from typing import Any
 
 from uwsd.backends.base import Report, State
-from uwsd.backends.kubernetes.manifest import CONTAINER, DURATION, ENDING, QUEUE, STARTED, Json
+from uwsd.backends.kubernetes.manifest import (
+    CONTAINER,
+    DURATION,
+    ENDING,
+    FETCHING,
+    QUEUE,
+    STARTED,
+    Json,
+)
 
 
 class Trouble(Enum):
@@ -154,6 +162,18 @@ def annotation(thing: Json, name: str) -> str:
     return str((thing["metadata"].get("annotations") or {}).get(name, ""))
 
 
+def duration_of(job: Json) -> int:
+    """Return the seconds that a job may run; 0: no limit."""
+    text = annotation(job, DURATION)
+    return int(text) if text.isdecimal() else 0
+
+
+def is_of(pod: Json, job: Json) -> bool:
+    """Whether a pod is this very Job's: another one may have had its name."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == job["metadata"]["uid"] for owner in owners)
+
+
 def started(pod: Json) -> datetime | None:
     """Return when the job's container started."""
     state = _container(pod).get("state", {})
@@ -228,19 +248,21 @@ def _ended_by_itself(pod: Json) -> Report:
 
 
 def _cause(pod: Json, status: Json, end: Json) -> Report:
-    code = end.get("exitCode")
     if end.get("reason") == "OOMKilled":
         # Also if only a child was killed and the command went on: it may not have noticed.
         return Report(state=State.EXCEEDED, message=_too_large(pod))
     if status["phase"] == "Succeeded":
-        return Report(state=State.DONE, exit_code=code or 0)
-    disruption = _disruption(pod)
+        return Report(state=State.DONE, exit_code=0)
     if status.get("reason"):
         return _whole(status)
-    if disruption:
+    if disruption := _disruption(pod):
         message = _DISRUPTIONS.get(disruption, f"it was taken away: {disruption}")
         return Report(state=State.FAILED, message=message, transient=True)
-    said = _legible(end.get("message", ""))
+    return _exited(end)
+
+
+def _exited(end: Json) -> Report:
+    code, said = end.get("exitCode"), _legible(end.get("message", ""))
     if code is None:
         return Report(state=State.FAILED, message=said or "nobody saw how it ended", transient=True)
     if end.get("reason") in ("StartError", "ContainerCannotRun"):
@@ -285,15 +307,21 @@ def _disruption(pod: Json) -> str:
 
 def _without_pod(job: Json, warning: Callable[[Json], str]) -> Verdict:
     if job["spec"].get("suspend"):
-        queue = job["metadata"].get("labels", {}).get(QUEUE)
-        state = State.WAITING if queue else State.HELD
-        message = f"it waits in the queue {queue}" if queue else "it is suspended"
-        return Verdict(Report(state=state, message=message))
+        return Verdict(_suspended(job))
     said = _legible(warning(job))
     if not said:
         return Verdict(Report(state=State.WAITING, message="it waits for its pod"))
     trouble = next(trouble for words, trouble in _NO_POD.items() if words in said)
     return Verdict(Report(state=State.WAITING, message=said), trouble)
+
+
+def _suspended(job: Json) -> Report:
+    queue = job["metadata"].get("labels", {}).get(QUEUE)
+    if annotation(job, FETCHING):
+        return Report(state=State.WAITING, message="its inputs are being fetched")
+    if queue:
+        return Report(state=State.WAITING, message=f"it waits in the queue {queue}")
+    return Report(state=State.HELD, message="its Job is suspended")
 
 
 def _with_pod(pod: Json, warning: Callable[[Json], str], now: datetime) -> Verdict:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 from uwsd.backends.base import Report, State
 from uwsd.backends.kubernetes.manifest import (
     CONTAINER,
@@ -90,6 +92,10 @@ _ENDINGS: Mapping[str, State] = {
 }
 """What each ``why`` of the server's own annotation means."""
 
+_SUCCEEDED = ("Complete", "SuccessCriteriaMet")
+_FAILED = ("Failed", "FailureTarget")
+"""Conditions of a Job; the second of each pair comes first, when pods may still run."""
+
 _UNSURE = timedelta(seconds=10)  #: how long a node that is said to be silent is believed to be well
 _LONGEST = 1000  # characters of a message
 
@@ -153,8 +159,8 @@ def is_alive(pod: Json) -> bool:
 
 
 def is_over(job: Json) -> bool:
-    """Whether Kubernetes is done with a Job."""
-    return _condition(job, "Complete") is not None or _condition(job, "Failed") is not None
+    """Whether Kubernetes makes no more pods for a Job; one may still be on its way out."""
+    return any(_condition(job, word) for word in (*_SUCCEEDED, *_FAILED))
 
 
 def annotation(thing: Json, name: str) -> str:
@@ -192,23 +198,21 @@ def _ended(job: Json, pod: Json | None, pods: Collection[Json]) -> Report | None
     """Return how a job ended, or None if it has not, or nobody can say yet."""
     if any(is_alive(each) for each in pods):
         return None
-    ending, failed = Ending.of(job), _condition(job, "Failed")
+    ending = Ending.of(job)
+    failed = next(filter(None, (_condition(job, word) for word in _FAILED)), None)
     if pod is not None and not _was_told_to_end(pod, failed):
         # Whoever was asked to end it and did not come to it has the last word.
         return None if ending and not is_over(job) else _ended_by_itself(pod)
-    if _condition(job, "Complete"):
-        return Report(
-            state=State.DONE,
-            exit_code=0,
-            started=_job_started(job),
-            ended=moment(job["status"].get("completionTime")),
-        )
+    since = moment(annotation(job, STARTED))
     if failed is not None:
         report = _ended_by(ending) if ending else _given_up(job, pod, failed)
-        times = {"started": _job_started(job), "ended": moment(failed.get("lastTransitionTime"))}
-        return replace(report, **times)  # type: ignore[arg-type]
+        return replace(report, started=since, ended=moment(failed.get("lastTransitionTime")))
+    if is_over(job):
+        since = since or moment(job["status"].get("startTime"))
+        end = moment(job["status"].get("completionTime"))
+        return Report(state=State.DONE, exit_code=0, started=since, ended=end)
     if ending and (pod is not None or job["spec"].get("suspend")):
-        return replace(_ended_by(ending), started=_job_started(job))
+        return replace(_ended_by(ending), started=since)
     return None  # its pod is gone, and its Job does not say why yet
 
 
@@ -293,7 +297,7 @@ def _exit(code: int) -> str:
 
 def _too_large(pod: Json) -> str:
     limits = pod["spec"]["containers"][0].get("resources", {}).get("limits") or {}
-    size = f"{limits['memory']} bytes" if "memory" in limits else "there was"
+    size = f"{parse_quantity(limits['memory'])} bytes" if "memory" in limits else "there was"
     return f"it was stopped because it used more memory than {size}"
 
 
@@ -393,10 +397,6 @@ def _facts(pod: Json | None) -> Mapping[str, str]:
     named = {"pod": pod["metadata"]["name"], "node": pod["spec"].get("nodeName", "")}
     image = _container(pod).get("imageID", "") or _container(pod).get("image", "")
     return {name: value for name, value in {**named, "image": image}.items() if value}
-
-
-def _job_started(job: Json) -> datetime | None:
-    return moment(annotation(job, STARTED) or job.get("status", {}).get("startTime"))
 
 
 def _age(pod: Json) -> str:

@@ -2,9 +2,8 @@
 
 import json
 import os
-import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,10 +15,10 @@ import pytest
 from kubernetes import client
 
 from tests.backends.contract import BEAT, PATH, BackendContract, NewBackend, shell, task
+from tests.backends.kubernetes import Make, WithBackends, is_readable, is_released, options
 from tests.engines.kubernetes import Given, Private
 from tests.engines.kubernetes_files import BUSYBOX, write_layer
 from uwsd.backends.base import BackendError, Fetch, Handle, State, TaskRefused
-from uwsd.backends.kubernetes import Options
 from uwsd.backends.kubernetes.driver import KubernetesBackend
 from uwsd.backends.kubernetes.manifest import manifest
 from uwsd.backends.names import key
@@ -32,45 +31,6 @@ ADDED = frozenset(
         *("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS"),
     )
 )
-
-Make = Callable[..., KubernetesBackend]
-
-
-def options(engine: Private | Given, **more: object) -> Options:
-    """Return the options of the backend, for tests that do not wait."""
-    table = {**engine.options, "grace": 1, **more}
-    del table["type"]
-    return Options.model_validate(table)
-
-
-@pytest.fixture
-def workspaces(tmp_path: Path) -> Path:
-    return tmp_path / "jobs"
-
-
-@pytest.fixture
-def make(workspaces: Path, kubernetes_engine: Private | Given) -> Iterator[Make]:
-    """Make a backend, with options of its own."""
-    made: list[KubernetesBackend] = []
-
-    def backend(**more: object) -> KubernetesBackend:
-        made.append(KubernetesBackend(workspaces, options(kubernetes_engine, **more)))
-        return made[-1]
-
-    yield backend
-    for workspace in workspaces.glob("[!.]*"):
-        while not _is_released(backend(), Handle(workspace.name)):
-            pass
-    for each in made:
-        each.close()
-
-
-def _is_released(backend: KubernetesBackend, handle: Handle) -> bool:
-    try:
-        backend.release(handle)
-    except BackendError:
-        return False
-    return True
 
 
 class Web:
@@ -110,7 +70,7 @@ def web() -> Iterator[Web]:
     site.close()
 
 
-class TestKubernetesBackend(BackendContract):
+class TestKubernetesBackend(WithBackends, BackendContract):
     """The contract, and what only Kubernetes can show."""
 
     patience = 60.0
@@ -123,24 +83,6 @@ class TestKubernetesBackend(BackendContract):
     @pytest.fixture
     def new_backend(self, make: Make) -> NewBackend:
         return make
-
-    @pytest.fixture
-    def engine(self, kubernetes_engine: Private | Given) -> Private | Given:
-        return kubernetes_engine
-
-    @pytest.fixture
-    def batch(self, engine: Private | Given) -> Iterator[client.BatchV1Api]:
-        with engine.api as api:
-            yield client.BatchV1Api(api)
-
-    @pytest.fixture
-    def core(self, engine: Private | Given) -> Iterator[client.CoreV1Api]:
-        with engine.api as api:
-            yield client.CoreV1Api(api)
-
-    @pytest.fixture
-    def namespace(self, engine: Private | Given) -> str:
-        return str(engine.options["namespace"])
 
     def wait_for_word(self, backend: KubernetesBackend, handle: Handle, *words: str) -> State:
         """Wait until the job's message has these words; return its state."""
@@ -399,7 +341,7 @@ class TestKubernetesBackend(BackendContract):
             assert not other.poll([theirs])[theirs].state.is_over
         finally:
             batch.delete_namespaced_job(name, namespace, propagation_policy="Background")
-            while not _is_released(other, theirs):
+            while not is_released(other, theirs):
                 pass
             other.close()
 
@@ -537,9 +479,3 @@ def fetching(script: str, url: str) -> Any:
     """Make a task that has an input by URL."""
     item = Fetch(url=url, path="inputs/X", max_bytes=100, timeout=30, private_addresses=True)
     return shell(script, fetch=(item,), environment=PATH)
-
-
-def is_readable(descriptor: int, within: float) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(within * 1000))

@@ -94,10 +94,10 @@ class _Go:
 @contextmanager
 def _go(work: Path) -> Iterator[_Go]:
     """Give a compiler: the machine's, or one that is there for as long as this lasts."""
-    for program in filter(None, (shutil.which("go"), "/usr/local/go/bin/go")):
-        if Path(program).exists() and _Go(program).is_new_enough:
-            yield _Go(program)
-            return
+    program = shutil.which("go")
+    if program is not None and _Go(program).is_new_enough:
+        yield _Go(program)
+        return
     venv.create(work / "venv", with_pip=True)
     pip = [
         str(work / "venv/bin/pip"),

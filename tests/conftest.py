@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.docker import docker_server, own_docker  # noqa: F401 - fixtures
+from tests.engines.kubernetes import kubernetes_engine, private_kubernetes  # noqa: F401 - fixtures
 from tests.engines.postgresql import fresh_database, postgresql
 from tests.engines.slurm import slurm_engine, slurm_without_accounting  # noqa: F401 - fixtures
 from tests.serving import Server

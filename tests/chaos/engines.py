@@ -17,8 +17,9 @@ import pytest
 from tests.chaos.accounts import Losable
 from tests.chaos.site import Site, job_workers
 from tests.chaos.storm import Target
-from tests.engines.daemons import Daemons
 from tests.engines.docker import DockerEngine
+from tests.engines.kubernetes import NAMESPACE, Private
+from tests.engines.slurm import Slurm
 
 Targets = Sequence[Target]
 
@@ -40,8 +41,11 @@ def bounce(
     return Target(name, strike)
 
 
-def bounce_each(daemons: Daemons) -> Targets:
+def bounce_each(engine: Slurm | Private, *_: object) -> Targets:
     """Return every daemon of an engine."""
+    daemons = engine.daemons
+    if daemons is None:
+        pytest.skip("the engine is somebody's own")
     return [
         bounce(name, partial(daemons.kill, name), partial(daemons.restart, name))
         for name in daemons.names
@@ -58,7 +62,7 @@ class Engine:
     """Return what is left on the engine of jobs that nobody wants any more."""
     targets: Callable[[Any, Site, Losable], Targets]
     """Return what can be killed of it; the jobs that this may cost are added to the last."""
-    losers: frozenset[str] = frozenset()  #: targets whose end may be the end of any job
+    losers: tuple[str, ...] = ()  #: how targets are called whose end may be the end of any job
     patience: float = 0  #: seconds that it takes to recover by itself, beyond a minute
 
     def start(self, request: pytest.FixtureRequest) -> Any:
@@ -108,6 +112,14 @@ def _containers(engine: DockerEngine, _: Site) -> Sequence[str]:
         return [str(container["Names"]) for container in client.containers(all=True)]
 
 
+def _batch_jobs(engine: Slurm, _: Site) -> Sequence[str]:
+    return engine.run("squeue", "-h", "-o", "%j %T").splitlines()
+
+
+def _jobs_and_pods(engine: Private, _: Site) -> Sequence[str]:
+    return engine.kubectl("-n", NAMESPACE, "get", "jobs,pods", "-o", "name").splitlines()
+
+
 ENGINES = (
     Engine(name="local", fixture="this_machine", leftovers=_entries, targets=_job_s_worker),
     Engine(
@@ -115,6 +127,22 @@ ENGINES = (
         fixture="own_docker",
         leftovers=_containers,
         targets=_dockerd,
-        losers=frozenset({"dockerd", "containerd"}),
+        losers=("dockerd", "containerd"),
+    ),
+    Engine(
+        name="slurm",
+        fixture="slurm_engine",
+        leftovers=_batch_jobs,
+        targets=bounce_each,
+        losers=("slurmd.",),
+        patience=60,
+    ),
+    Engine(
+        name="kubernetes",
+        fixture="private_kubernetes",
+        leftovers=_jobs_and_pods,
+        targets=bounce_each,
+        losers=("containerd", "kubelet"),
+        patience=60,
     ),
 )

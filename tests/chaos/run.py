@@ -80,7 +80,7 @@ def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
     _until(lambda: not _unsettled(site), peace + patience)
     settled = time.monotonic() - peace
     stories = [client.story for client in clients]
-    if engine.losers & storm.kills.keys():
+    if any(name.startswith(engine.losers) for name in +storm.kills):
         losable = Losable(every=True)
     figures = accounts.examine(site, stories, losable)
     figures.faults += storm.faults

@@ -28,6 +28,7 @@ class Told:
     is_transient: bool
     times: tuple[str, ...]  #: of its creation, start and end, as far as they are known
     results: dict[str, str]  #: their URLs
+    info: str  #: what jobInfo tells, for people
 
     @classmethod
     def by(cls, url: str) -> "Told | None":
@@ -41,6 +42,7 @@ class Told:
         summary = root.find(f"{{{UWS}}}errorSummary")
         return cls(
             job_id=url.rpartition("/")[2],
+            info=" ".join(root.xpath("string(*[local-name()='jobInfo'])").split()),
             phase=root.findtext(f"{{{UWS}}}phase") or "",
             error="" if summary is None else summary.findtext(f"{{{UWS}}}message") or "",
             is_transient=summary is not None and summary.get("type") == "transient",
@@ -150,7 +152,8 @@ def _see(figures: Figures, site: Site, story: Story, losable: Losable) -> None:
     figures.phases[told.phase] += 1
     if not told.is_settled:
         figures.stuck += 1
-        figures.faults.append(f"{told.job_id} is {told.phase}")
+        where = site.execution(told.job_id)
+        figures.faults.append(f"{told.job_id} is {told.phase}: {told.info or 'no word'}; {where}")
         return
     if told.phase == "ERROR" and told.is_transient and told.job_id in losable:
         figures.transient += 1

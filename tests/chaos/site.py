@@ -6,8 +6,8 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -61,12 +61,19 @@ class Site:
 
     def rows(self, table: str) -> int:
         """Count what is in a table of the database."""
-        database = Database(self.database_url)
-        try:
-            with database.read() as connection:
-                return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
-        finally:
-            database.close()
+        return int(str(self._ask(f"SELECT count(*) FROM {table}", "")[0][0]))
+
+    def execution(self, job_id: str) -> str:
+        """Return what the supervisor knows of a job, for people."""
+        return str(self._ask("SELECT * FROM execution WHERE job_id = :job_id", job_id))
+
+    def _ask(self, query: str, job_id: str) -> Sequence[Sequence[object]]:
+        with (
+            closing(Database(self.database_url)) as database,
+            database.read() as connection,
+        ):
+            values = {"job_id": job_id} if job_id else {}
+            return connection.execute(text(query), values).all()
 
 
 @contextmanager

@@ -22,6 +22,8 @@ _TIMEOUT = 20.0  #: seconds for one answer, beyond a WAIT
 _PAUSE = 0.2  #: seconds before the same is asked again
 _WAIT = 5
 _HANG_UP = 0.15
+_LONG = 40.0
+"""Seconds for which a job runs that is stopped before; nobody stops what came of a lost answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def _fate(dice: random.Random, number: int, begins: float) -> Fate:
     code = dice.choice([0, 0, 0, dice.randint(1, 125)])
     plain = {"number": number, "begins": begins, "seconds": round(dice.uniform(0, 4), 2)}
     plain["hangs_up"] = dice.random() < _HANG_UP
-    long = {**plain, "seconds": 120.0}
+    long = {**plain, "seconds": _LONG}
     soon = round(dice.uniform(0, 4), 2)
     kinds: Sequence[tuple[int, Mapping[str, object]]] = (
         (45, {**plain, "code": code}),

@@ -179,7 +179,7 @@ def _busybox(folder: Path) -> bytes:
 def _leave_nothing(folder: Path) -> None:
     """End whoever has to do with the folder, and take away what is mounted in it."""
     while found := [process.pid for process in everybody() if _belongs_to(folder, process.pid)]:
-        for pid in (*found, *(child.pid for pid in found for child in descendants(pid))):
+        for pid in (*found, *(child.pid for one in found for child in descendants(one))):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]

@@ -12,7 +12,8 @@ import pytest
 from tests.backends.contract import BEAT, BackendContract, shell
 from tests.engines.docker import DockerEngine, own_engine
 from uwsd.backends.base import Handle, State, Unreachable
-from uwsd.backends.docker import DockerBackend, rounds
+from uwsd.backends.docker import rounds
+from uwsd.backends.docker.backend import DockerBackend
 from uwsd.backends.docker.engine import Engine
 from uwsd.backends.docker.orders import Orders
 

@@ -21,7 +21,8 @@ from docker.errors import DockerException
 
 from tests.engines.daemons import Daemons
 from tests.needs import lack, need
-from uwsd.backends.docker import DockerBackend, Options
+from uwsd.backends.docker import Options
+from uwsd.backends.docker.backend import DockerBackend
 from uwsd.worker.processes import descendants, everybody
 
 IMAGE = "uwsd-test:1"

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -20,7 +21,7 @@ _WORDS = {
     ByteSize: "size",
     SecretStr: "secret text",
 }
-_BACKENDS = ("local",)
+_BACKENDS = ("local", "docker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Option:
     type: str
     default: str
     description: str
+    only_of: str = ""  #: the type of backend that has it
 
 
 def all_options() -> Iterator[Option]:
@@ -43,7 +45,10 @@ def all_options() -> Iterator[Option]:
         description="What it is: a module of uwsd.backends, or the dotted name of your own.",
     )
     for backend in _BACKENDS:
-        yield from _options(plugins.load("uwsd.backends", backend).Options, "backends.NAME.")
+        with suppress(plugins.NoSuchPlugin):  # the library that it needs is not installed
+            model = plugins.load("uwsd.backends", backend).Options
+            for option in _options(model, "backends.NAME."):
+                yield replace(option, only_of=backend)
     service = get_args(Settings.model_fields["services"].annotation)[1]
     yield from _options(service, "services.NAME.")
 
@@ -57,8 +62,13 @@ def tables(options: Iterable[Option]) -> str:
     """Return options as Markdown, a table for each table of the file."""
     grouped: dict[str, list[Option]] = {}
     for option in options:
-        grouped.setdefault(option.name.rpartition(".")[0], []).append(option)
-    return "\n\n".join(f"### `[{n}]`\n\n{_markdown(table)}" for n, table in grouped.items())
+        grouped.setdefault(_heading(option), []).append(option)
+    return "\n\n".join(f"### {n}\n\n{_markdown(table)}" for n, table in grouped.items())
+
+
+def _heading(option: Option) -> str:
+    table = f"`[{option.name.rpartition('.')[0]}]`"
+    return f'{table} of type "{option.only_of}"' if option.only_of else table
 
 
 def _markdown(options: Iterable[Option]) -> str:

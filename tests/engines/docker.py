@@ -170,6 +170,7 @@ def _busybox(folder: Path) -> bytes:
     root = folder / "busybox"
     (root / "bin").mkdir(parents=True)
     (root / "tmp").mkdir()
+    (root / "tmp").chmod(0o1777)
     shutil.copy(busybox.resolve(), root / "bin/busybox")
     for name in subprocess.check_output([busybox, "--list"], text=True).split():
         with suppress(FileExistsError):

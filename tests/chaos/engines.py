@@ -41,7 +41,7 @@ def bounce(
     return Target(name, strike)
 
 
-def bounce_each(engine: Slurm | Private, *_: object) -> Targets:
+def bounce_each(engine: DockerEngine | Slurm | Private, *_: object) -> Targets:
     """Return every daemon of an engine."""
     daemons = engine.daemons
     if daemons is None:
@@ -100,13 +100,6 @@ def _entries(_: ThisMachine, site: Site) -> Sequence[str]:
     return [str(entry) for queue in site.workspaces.glob(".queue-*") for entry in queue.iterdir()]
 
 
-def _dockerd(engine: DockerEngine, *_: object) -> Targets:
-    return [
-        bounce("dockerd", engine.kill, engine.restart),
-        bounce("containerd", engine.kill_containerd),  # dockerd starts it again
-    ]
-
-
 def _containers(engine: DockerEngine, _: Site) -> Sequence[str]:
     with engine.client() as client:
         return [str(container["Names"]) for container in client.containers(all=True)]
@@ -126,7 +119,7 @@ ENGINES = (
         name="docker",
         fixture="own_docker",
         leftovers=_containers,
-        targets=_dockerd,
+        targets=bounce_each,
         losers=("dockerd", "containerd"),
     ),
     Engine(

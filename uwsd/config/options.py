@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import UnionType
@@ -20,7 +21,7 @@ _WORDS = {
     ByteSize: "size",
     SecretStr: "secret text",
 }
-_BACKENDS = ("local", "slurm", "kubernetes")
+_BACKENDS = ("local", "docker", "slurm", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,10 @@ def all_options() -> Iterator[Option]:
         model = plugins.load("uwsd.backends", backend).Options
         for option in _options(model, "backends.NAME."):
             yield replace(option, only_of=backend)
+        with suppress(plugins.NoSuchPlugin):  # the library that it needs is not installed
+            model = plugins.load("uwsd.backends", backend).Options
+            for option in _options(model, "backends.NAME."):
+                yield replace(option, only_of=backend)
     service = get_args(Settings.model_fields["services"].annotation)[1]
     yield from _options(service, "services.NAME.")
 

@@ -12,7 +12,7 @@ from uwsd.backends.docker.crew import Crew
 from uwsd.backends.docker.engine import BACKEND, INSTANCE, Engine
 from uwsd.backends.docker.options import Options
 from uwsd.backends.docker.orders import CANCEL, Orders, problems
-from uwsd.backends.docker.references import is_reference
+from uwsd.backends.docker.reference import is_reference
 from uwsd.backends.docker.rounds import Rounds
 from uwsd.backends.docker.shared import Shared
 from uwsd.backends.inputs import Inputs

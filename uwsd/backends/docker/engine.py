@@ -114,6 +114,17 @@ class Engine:
                 if error.status_code not in (404, 409):
                     raise
 
+    def look_after(self, container: str) -> None:
+        """Let the engine notice that a container has ended, if it has missed that.
+
+        It does when containerd cannot tell it for long. It looks when a signal is sent; this one
+        means nothing to whoever runs, and is sent only if nobody does.
+        """
+        with self._asking() as client:
+            is_empty = not client.top(container)["Processes"]
+        if is_empty:
+            self.kill(container, "SIGCONT")
+
     def remove(self, container: str) -> None:
         """End and remove a container, if it is there. Raises `BackendError` if that takes long."""
         deadline = time.monotonic() + _PATIENCE

@@ -45,7 +45,7 @@ class NameTaken(BackendError):
 
 
 class HalfStarted(BackendError):
-    """The engine or its containerd was killed in the midst of a start: there is no second one."""
+    """The engine or its containerd was killed in the midst of a start; it takes no second one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +101,7 @@ class Engine:
             return str(made["Id"])
 
     def start(self, container: str) -> None:
-        """Start a container. Raises `TaskRefused` if that will never be, `HalfStarted` if
-        only another container of the same settings can be started.
-        """
+        """Start a container. Raises `TaskRefused`, or `HalfStarted`, if that will never be."""
         with self._asking() as client:
             try:
                 client.start(container)

@@ -9,7 +9,8 @@ import pytest
 from tests.engines.docker import docker_server, own_docker  # noqa: F401 - fixtures
 from tests.engines.kubernetes import kubernetes_engine, private_kubernetes  # noqa: F401 - fixtures
 from tests.engines.postgresql import fresh_database, postgresql
-from tests.engines.slurm import slurm_engine, slurm_without_accounting  # noqa: F401 - fixtures
+from tests.engines.slurm import slurm_engine, slurm_without_accounting  # noqa: F401
+from tests.engines.sshd import ssh  # noqa: F401
 from tests.serving import Server
 from uwsd.database import Database
 from uwsd.migrations import migrate

@@ -18,6 +18,9 @@ _SHARE = 10  #: how much longer than an answer of squeue the pause before the ne
 _SOON = 0.5  #: seconds between two questions while the end of a job is still to be told
 _AGAIN = 10.0  #: seconds after its time of grace, until a job's end is asked for again
 
+_WITHOUT_WORKER = (State.WAITING, State.HELD, State.SUSPENDED)
+"""States of jobs in which nobody is there to be told."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,12 +68,18 @@ class Follower:
         now = time.monotonic()
         if job.stopping is None:
             # Its worker alone is told, and sees to the others.
-            self._cluster.cancel(job.note, "--signal=TERM", "--batch")
+            self._stop(job)
         elif now - job.stopping > self._options.grace + _AGAIN:
             self._cluster.cancel(job.note)
         else:
             return
         job.stopping = now
+
+    def _stop(self, job: Tracked) -> None:
+        if job.report is not None and job.report.state in _WITHOUT_WORKER:
+            self._cluster.cancel(job.note)
+        else:
+            self._cluster.signal(job.note, "TERM")
 
     def _ask(self, jobs: Collection[Tracked]) -> bool:
         """Ask squeue, if it is time to, and others about jobs that it does not know."""

@@ -26,7 +26,7 @@ from uwsd.backends.records import ended, moment
 from uwsd.backends.slurm.listing import Listed, Queue
 from uwsd.backends.slurm.notes import Note, SlurmJob
 from uwsd.backends.slurm.options import Options
-from uwsd.backends.slurm.states import HOLDS, OUR_HOLD, Meaning, is_hopeless, meaning, waits_for
+from uwsd.backends.slurm.states import OUR_HOLD, Meaning, holds, is_hopeless, meaning, waits_for
 from uwsd.backends.slurm.verdict import judged, judged_unrecorded, needs_record, needs_slurm
 from uwsd.worker.records import Exit, Start
 
@@ -100,8 +100,8 @@ class Tracked:
         if reason == OUR_HOLD and not self.note.released:
             self.step = Step.RELEASE
             return Report(state=State.WAITING, message="it is being handed over")
-        if reason in HOLDS:
-            return Report(state=State.HELD, message=f"{HOLDS[reason]} ({reason})")
+        if held := holds(reason):
+            return Report(state=State.HELD, message=held)
         if is_hopeless(reason) and self._give_up(reason):
             return self._begun(None, None)
         message = means.message or waits_for(reason)
@@ -125,7 +125,7 @@ class Tracked:
         if start is None and means is None:
             self._expect_start()
             return Report(state=State.WAITING, message=waits_for("None"))
-        self.expected = self.job.exit_file
+        self.expected = self.job.exit_file if start else self.job.try_file(self.restarts)
         state = means.state if means and means.state is not State.WAITING else State.RUNNING
         return Report(
             state=state,

@@ -74,7 +74,7 @@ class SlurmBackend(Backend):
             if note.id and not note.released:
                 with suppress(BackendError):  # `poll` will find it held
                     self._cluster.release(note)
-                    job.write_note(note._replace(released=True))
+                    job.write_note(note._replace(released=time.time()))
         return Handle(task.job_id)
 
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
@@ -211,7 +211,7 @@ class SlurmBackend(Backend):
             )
         )
         name = key(self._root, task.job_id)
-        note = Note(id="", key=name, account=account, duration=task.duration, released=False)
+        note = Note(id="", key=name, account=account, duration=task.duration, released=0)
         job.write_note(note)
         return note
 

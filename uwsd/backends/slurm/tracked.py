@@ -33,6 +33,9 @@ from uwsd.worker.records import Exit, Start
 _LATE = 60.0
 """Seconds within which a record shows on this machine, and Slurm's word comes after a record."""
 
+_WRITTEN = 15.0
+"""Seconds within which a controller writes down what it was told."""
+
 _NOBODY = Report(state=State.LOST, message="there is no such job")
 
 
@@ -40,6 +43,7 @@ class Step(Enum):
     """What has to be told Slurm about a job."""
 
     RELEASE = auto()
+    DOUBT = auto()  #: released again, if its controller was killed before it had written that down
     CANCEL = auto()
 
 
@@ -59,6 +63,7 @@ class Tracked:
         self._options = options
         self._missed: tuple[int, float] = (0, 0.0)  # how often, and since when, it is not listed
         self._hopeless: float | None = None
+        self._free: float | None = None  # since when it waits, and is not held
         self._over: float | None = None
 
     @property
@@ -101,11 +106,18 @@ class Tracked:
             self.step = Step.RELEASE
             return Report(state=State.WAITING, message="it is being handed over")
         if held := holds(reason):
+            if reason == OUR_HOLD and not self._has_been_free():
+                self.step = Step.DOUBT
             return Report(state=State.HELD, message=held)
         if is_hopeless(reason) and self._give_up(reason):
             return self._begun(None, None)
+        self._free = self._free or time.monotonic()
         message = means.message or waits_for(reason)
         return Report(state=means.state, message=message + _estimate(listed.started))
+
+    def _has_been_free(self) -> bool:
+        """Whether its release is surely on the controller's disk: then it was held by somebody."""
+        return self._free is not None and time.monotonic() - self._free > _WRITTEN
 
     def _give_up(self, reason: str) -> bool:
         """Say whether a job that can never start has been waited for long enough, and is closed."""

@@ -15,7 +15,7 @@ from uwsd.uws.documents import UWS
 from uwsd.worker.processes import everybody
 
 _RANKS = {"PENDING": 0, "QUEUED": 1, "HELD": 1, "EXECUTING": 2, "SUSPENDED": 2}
-"""A job never goes back. UNKNOWN is left out: it may come at any time before the end."""
+"""A job never goes back, unless its engine puts it back. UNKNOWN may come at any time before the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +93,14 @@ def listed(site: Site) -> dict[str, str]:
     }
 
 
-def examine(site: Site, stories: list[Story], losable: "Losable") -> Figures:
+def examine(site: Site, stories: list[Story], losable: "Losable", *, may_requeue: bool) -> Figures:
     """Compare what the server tells of every job with what its client wanted, and was told."""
     figures = Figures()
     there = listed(site)
     known = {story.job_id for story in stories}
     for story in stories:
         figures.faults += story.faults
-        figures.faults += _history(story)
+        figures.faults += _history(story, may_requeue)
         figures.lost_posts += story.lost_posts
         figures.found += story.was_found
         if story.deleted:
@@ -206,8 +206,10 @@ def _results(story: Story, told: Told) -> Iterator[str]:
         yield f"has been started so: {started}"
 
 
-def _history(story: Story) -> Iterator[str]:
+def _history(story: Story, may_requeue: bool) -> Iterator[str]:
     ranks = [_RANKS.get(phase, 3) for phase in story.phases if phase != "UNKNOWN"]
+    if may_requeue:
+        ranks = [1 if rank == 2 else rank for rank in ranks]
     finals = [phase for phase in story.phases if phase in FINAL]
     if ranks != sorted(ranks) or len(finals) > 1:
         yield f"{story.job_id} went {' '.join(story.phases)}"

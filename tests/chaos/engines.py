@@ -81,6 +81,7 @@ class Engine:
     losers: tuple[str, ...] = ()  #: how targets are called whose end may be the end of any job
     is_well: Callable[[Any], bool] = lambda _: True
     """Whether it can run jobs; peace begins when it can."""
+    may_requeue: bool = False  #: whether it may take a job back that it has begun
     patience: float = 0  #: seconds that it takes to recover by itself, beyond a minute
 
     def start(self, request: pytest.FixtureRequest) -> Any:
@@ -157,6 +158,7 @@ ENGINES = (
         targets=bounce_each,
         losers=("slurmd.", "slurmctld"),
         is_well=lambda engine: engine.is_up(),
+        may_requeue=True,  # its controller may be killed before it has written down a start
         patience=60,
     ),
     Engine(

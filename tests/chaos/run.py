@@ -83,7 +83,7 @@ def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
     stories = [client.story for client in clients]
     if any(name.startswith(engine.losers) for name in +storm.kills):
         losable = Losable(every=True)
-    figures = accounts.examine(site, stories, losable)
+    figures = accounts.examine(site, stories, losable, may_requeue=engine.may_requeue)
     figures.faults += [*storm.faults, *filter(None, [illness])]
     # Who cannot be served now is told so (503), whatever has just been killed.
     figures.faults += [f"an answer {status}" for status in answers if status in _BROKEN]

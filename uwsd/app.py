@@ -23,6 +23,7 @@ from uwsd.registry.oai.view import oai
 from uwsd.registry.site import FILE
 from uwsd.registry.store import RecordStore
 from uwsd.rights import anonymous_rights, authentication
+from uwsd.room import NoRoom, is_lack_of_room
 from uwsd.site import Site
 from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
@@ -92,6 +93,7 @@ def _job_lists(site: Site) -> JobLists:
         waiting=Waiting(site.feed.listen(), room=server.max_waits),
         max_wait=server.max_wait,
         admit=DrainFile(site.settings.folder).admit,
+        require_room=site.room.require,
         limits=BodyLimits(
             body=server.max_body,
             fields=server.max_fields,
@@ -107,6 +109,7 @@ def _availability(site: Site) -> Sources:
     health = Health(
         database=site.database,
         workspaces=site.workspaces.root,
+        room=site.room,
         heartbeat=HeartbeatFile(folder),
         tick=site.settings.supervisor.tick,
     )
@@ -145,6 +148,8 @@ def _add_manners(app: Flask) -> None:
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
         _log.exception("%s %r", request.method, request.path)
+        if is_lack_of_room(error):
+            return refuse(NoRoom())
         if isinstance(error, DATABASE_FAULTS):
             return refuse(Unavailable("the database cannot be used now; try again"))
         return _plain("something broke here; the log of the server tells what", 500)

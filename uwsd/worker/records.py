@@ -6,9 +6,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from .processes import Process
+
+_ROOM = 8192  #: bytes, enough for any record
 
 
 class Order(NamedTuple):
@@ -60,6 +62,7 @@ class Records:
         self._leader_file = self.folder / "command.json"
         self._limits_file = self.folder / "limits.json"
         self._exit_file = self.folder / "exit.json"
+        self._room_file = self.folder / "exit.json.room"
 
     def order(self) -> Order | None:
         """Return what to run."""
@@ -107,9 +110,20 @@ class Records:
         """Let another duration take the place of the order's."""
         _write(self._limits_file, {"duration": duration})
 
+    def keep_room(self) -> None:
+        """Take the room for the exit record while there is some: the job may fill the disk."""
+        self._room_file.write_bytes(b" " * _ROOM)
+
     def write_exit(self, ending: Exit) -> None:
-        """Say the last word about the job."""
-        _write(self._exit_file, ending._asdict())
+        """Say the last word about the job, in the room that was kept for it if there is any."""
+        record = ending._asdict()
+        try:
+            with self._room_file.open("r+", encoding="ascii") as file:
+                _fill(file, record)
+                file.truncate()
+            self._room_file.rename(self._exit_file)
+        except FileNotFoundError:
+            _write(self._exit_file, record)
 
 
 def _read(path: Path) -> Any:
@@ -127,7 +141,11 @@ def _write(path: Path, record: Mapping[str, object]) -> None:
 def _draft(path: Path, record: Mapping[str, object]) -> Path:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with draft.open("w", encoding="ascii") as file:
-        json.dump(record, file)
-        file.flush()
-        os.fsync(file.fileno())
+        _fill(file, record)
     return draft
+
+
+def _fill(file: TextIO, record: Mapping[str, object]) -> None:
+    json.dump(record, file)
+    file.flush()
+    os.fsync(file.fileno())

@@ -26,6 +26,7 @@ def main(workspace: str) -> int:
     order = records.order()
     if order is None or not records.claim(identify(os.getpid())):
         return _TAKEN
+    records.keep_room()
     ended = _Job(order, records).carry_out()
     start = records.start()
     records.write_exit(ended._replace(started=start and start.at, ended=time.time()))
@@ -63,7 +64,6 @@ class _Job:
     def _step(self, name: str, action: Callable[[], None]) -> Exit:
         """Run one process, and whatever comes from it, until nobody is left."""
         child = Child(partial(self._limited, action))
-        self._records.write_leader(Leader(identify(child.pid), self._memory.group))
         tree = Tree(child.pid)
         why = self._wait(tree)
         tree.end(self._grace)
@@ -102,6 +102,9 @@ class _Job:
         return self._order.duration if amended is None else amended
 
     def _limited(self, action: Callable[[], None]) -> None:
+        # Written down by the leader itself, before anything else of the job can run: a worker
+        # that is killed leaves nobody whom its record does not lead to.
+        self._records.write_leader(Leader(identify(os.getpid()), self._memory.group))
         self._memory.join()
         action()
 

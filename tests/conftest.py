@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.postgresql import fresh_database, postgresql
+from tests.engines.slurm import slurm_engine, slurm_without_accounting
 from tests.serving import Server
 from uwsd.database import Database
 from uwsd.migrations import migrate

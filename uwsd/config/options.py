@@ -20,7 +20,7 @@ _WORDS = {
     ByteSize: "size",
     SecretStr: "secret text",
 }
-_BACKENDS = ("local",)
+_BACKENDS = ("local", "slurm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

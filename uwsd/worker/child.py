@@ -1,5 +1,7 @@
 """Start a process of the job: in a session, with streams and signals of its own."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import signal

@@ -1,0 +1,67 @@
+"""The Slurm backend, on a real cluster of two nodes with accounting, and one without."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backends.contract import BackendContract, NewBackend, shell, task
+from tests.engines.slurm import Slurm
+from uwsd.backends.base import BackendError, Handle, Report, State
+from uwsd.backends.slurm import Options, create
+from uwsd.backends.slurm.driver import SlurmBackend
+
+MakeBackend = Callable[..., SlurmBackend]
+
+QUICK = {"poll": 0.2, "grace": 0.4, "lost": 1, "hopeless": 1}
+
+
+class OnSlurm(BackendContract):
+    """The contract, on one cluster; a part of it that is not named in ``only`` runs elsewhere."""
+
+    patience = 60.0
+    many = int(os.environ.get("UWSD_MANY", "40"))
+    cuts = 6
+    submitting = 0.3
+
+    @pytest.fixture
+    def engine(self) -> Slurm:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def workspaces(self, engine: Slurm, tmp_path: Path) -> Iterator[Path]:
+        if engine.shared is None:
+            yield tmp_path / "jobs"
+            return
+        folder = tempfile.mkdtemp(prefix="uwsd-test-", dir=engine.shared)
+        yield Path(folder) / "jobs"
+        shutil.rmtree(folder)
+
+    @pytest.fixture
+    def make(self, engine: Slurm, workspaces: Path) -> Iterator[MakeBackend]:
+        """Make a backend; what is left of its jobs goes with the test."""
+
+        def make(**more: object) -> SlurmBackend:
+            options = {**engine.options, **QUICK, **more}
+            del options["type"]
+            return create("cluster", Options(**options), workspaces)  # type: ignore[arg-type]
+
+        yield make
+        backend = make()
+        for workspace in workspaces.glob("[!.]*"):
+            backend.release(Handle(workspace.name))
+
+    @pytest.fixture
+    def new_backend(self, make: MakeBackend) -> NewBackend:
+        return make
+
+
+class TestSlurm(OnSlurm):
+    """All of the contract, and what only Slurm can do."""
+
+    @pytest.fixture
+    def engine(self, slurm_engine: Slurm) -> Slurm:
+        return slurm_engine

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.docker import docker_server as docker_server  # noqa: PLC0414 - a fixture
+from tests.engines.docker import docker_server
+from tests.engines.kubernetes import kubernetes_engine, private_kubernetes
 from tests.engines.postgresql import fresh_database, postgresql
 from tests.engines.slurm import slurm_engine, slurm_without_accounting
 from tests.serving import Server

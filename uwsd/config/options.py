@@ -20,7 +20,7 @@ _WORDS = {
     ByteSize: "size",
     SecretStr: "secret text",
 }
-_BACKENDS = ("local", "slurm")
+_BACKENDS = ("local", "docker", "slurm", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

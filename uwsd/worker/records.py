@@ -166,7 +166,6 @@ class Records:
             write(self.exit_file, record)
 
 
-
 def read(path: Path) -> Any:
     """Return what a record says; None if it is not there.
 

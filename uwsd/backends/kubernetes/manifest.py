@@ -1,0 +1,179 @@
+"""The Job that a task becomes.
+
+Its pod passes the *restricted* level of the Pod Security Standards: no root, no capabilities, no
+new privileges, the runtime's own seccomp profile, no account of the cluster.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uwsd.backends.base import Task, TaskRefused
+from uwsd.backends.container import entrypoint
+from uwsd.backends.kubernetes.options import Options
+
+Json = Mapping[str, Any]
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "uwsd.instance"  #: label: the server whose job it is
+SERVICE = "uwsd.service"  #: label
+NETWORK = "uwsd.network"  #: label of pods: ``none`` for jobs that may not reach others
+QUEUE = "kueue.x-k8s.io/queue-name"
+JOB_ID = "uwsd.job-id"  #: annotation
+DURATION = "uwsd.duration"  #: annotation: seconds the job may run; 0: no limit
+STARTED = "uwsd.started"  #: annotation: when its container started, for when the pod is gone
+FETCHING = "uwsd.fetching"  #: annotation: its inputs are not there yet; see `fetching`
+ENDING = "uwsd.ending"  #: annotation: why the server ended it, as JSON; see `states`
+
+CONTAINER = "job"
+WORKSPACE = "workspace"
+_LONGEST = 2**31 - 1  #: seconds, in Kubernetes' own numbers
+_LARGEST = 1_000_000  #: bytes of an object: etcd takes 1.5 MiB
+
+
+def selector(instance: str) -> str:
+    """Return the label selector of everything that belongs to a server."""
+    return f"{MANAGED_BY}=uwsd,{INSTANCE}={instance}"
+
+
+def labels(options: Options, instance: str, service: str) -> dict[str, str]:
+    """Return the labels of a Job and its pod."""
+    named = {SERVICE: service} if service else {}
+    return {**options.labels, MANAGED_BY: "uwsd", INSTANCE: instance, **named}
+
+
+def manifest(task: Task, name: str, instance: str, options: Options, workspace: Path) -> Json:
+    """Return the Job of a task, suspended if inputs are to be fetched; raise `TaskRefused`."""
+    own = labels(options, instance, task.service)
+    annotations = {**options.annotations, JOB_ID: task.job_id, DURATION: f"{task.duration}"}
+    if task.fetch:
+        annotations[FETCHING] = "begun"
+    reach = {} if task.network else {NETWORK: "none"}
+    spec = {
+        "backoffLimit": 0,
+        "completions": 1,
+        "parallelism": 1,
+        # Never a second pod beside one that is only on its way out.
+        "podReplacementPolicy": "Failed",
+        "suspend": bool(task.fetch or options.queue),
+        "ttlSecondsAfterFinished": options.keep,
+        "activeDeadlineSeconds": ceiling(options, task.duration),
+        "template": {
+            "metadata": {
+                "labels": own | reach,
+                "annotations": {**options.annotations, JOB_ID: task.job_id},
+            },
+            "spec": _pod(task, options, workspace),
+        },
+    }
+    # Whoever has a Job's queue decides when it starts: it gets there with its inputs.
+    queued = {QUEUE: options.queue} if options.queue and not task.fetch else {}
+    body = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": own | queued, "annotations": annotations},
+        "spec": spec,
+    }
+    _check_size(body)
+    return body
+
+
+def ceiling(options: Options, duration: int) -> int:
+    """Return the seconds after which Kubernetes gives a Job up, if nobody tells it better."""
+    return min(_LONGEST, options.max_wait + (duration or _LONGEST))
+
+
+def _pod(task: Task, options: Options, workspace: Path) -> Json:
+    image = task.image or options.image
+    if not image:
+        raise TaskRefused("it names no container image, and neither does the backend")
+    wanted: dict[str, Any] = {
+        "priorityClassName": options.priority_class,
+        "runtimeClassName": options.runtime_class,
+        "nodeSelector": dict(options.node_selector),
+        "tolerations": [dict(each) for each in options.tolerations],
+        "imagePullSecrets": [{"name": each} for each in options.image_pull_secrets],
+    }
+    if task.duration:
+        wanted["activeDeadlineSeconds"] = min(_LONGEST, task.duration + options.leeway)
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        # The command is not process 1, which no signal of its own would kill.
+        "shareProcessNamespace": True,
+        "terminationGracePeriodSeconds": options.grace,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": options.run_as_user,
+            "runAsGroup": options.run_as_group,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [
+            {"name": WORKSPACE, "persistentVolumeClaim": {"claimName": options.claim}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+        "containers": [_container(task, options, workspace, image)],
+        **{name: value for name, value in wanted.items() if value},
+    }
+
+
+def _container(task: Task, options: Options, workspace: Path, image: str) -> Json:
+    policy = {"imagePullPolicy": options.image_pull_policy} if options.image_pull_policy else {}
+    return {
+        "name": CONTAINER,
+        "image": image,
+        **policy,
+        "command": [_verbatim(word) for word in entrypoint(task, workspace)],
+        "env": [{"name": n, "value": _verbatim(v)} for n, v in task.environment.items()],
+        "workingDir": "/",
+        "resources": _resources(task, options),
+        # What the entrypoint complains of; the command writes into the workspace.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": options.read_only_root,
+        },
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+            {
+                "name": WORKSPACE,
+                "mountPath": str(workspace),
+                "subPath": sub_path(options, workspace),
+            },
+        ],
+    }
+
+
+def sub_path(options: Options, workspace: Path) -> str:
+    """Return where the workspace is within the claim's volume; raise ValueError if it is not."""
+    return str(workspace.relative_to(options.claim_mount))
+
+
+def _resources(task: Task, options: Options) -> Json:
+    limits: dict[str, str] = {}
+    if task.memory:
+        limits["memory"] = f"{task.memory}"
+    if task.gpus:
+        limits[options.gpu_resource] = f"{task.gpus}"
+    cpus = {"cpu": f"{max(1, round(1000 * task.cpus))}m"} if task.cpus else {}
+    return {"limits": limits, "requests": limits | cpus}
+
+
+def _verbatim(text: str) -> str:
+    """Return what Kubernetes makes ``text`` of: it expands ``$(NAME)``, and ``$$`` is a ``$``."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TaskRefused(f"{text[:80]!r} is not UTF-8, as all of a Job must be") from None
+    return text.replace("$", "$$")
+
+
+def _check_size(body: Json) -> None:
+    size = len(json.dumps(body))
+    if size > _LARGEST:
+        raise TaskRefused(
+            f"its command and environment take {size} bytes of {_LARGEST} there may be"
+        )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.contract import BackendContract, NewBackend, shell, task
+from tests.backends.contract import BackendContract, NewBackend
 from tests.engines.slurm import Slurm
-from uwsd.backends.base import BackendError, Handle, Report, State
+from uwsd.backends.base import Handle
 from uwsd.backends.slurm import Options, create
 from uwsd.backends.slurm.driver import SlurmBackend
 

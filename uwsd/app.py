@@ -147,9 +147,10 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        _log.exception("%s %r", request.method, request.path)
-        if is_lack_of_room(error):
+        if is_lack_of_room(error):  # the log may be on that disk
+            _log.warning("%s %r: %s", request.method, request.path, error)
             return refuse(NoRoom())
+        _log.exception("%s %r", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
             return refuse(Unavailable("the database cannot be used now; try again"))
         return _plain("something broke here; the log of the server tells what", 500)

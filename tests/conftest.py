@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.docker import docker_server
+from tests.engines.docker import docker_server, own_docker
 from tests.engines.kubernetes import kubernetes_engine, private_kubernetes
 from tests.engines.postgresql import fresh_database, postgresql
 from tests.engines.slurm import slurm_engine, slurm_without_accounting

@@ -27,10 +27,6 @@ def age(began: datetime | None) -> float:
     return (datetime.now(UTC) - began).total_seconds()
 
 
-# The library leaves a socket to the garbage collector when nobody listens there.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1,:ResourceWarning")
-
-
 class TestDockerBackend(BackendContract):
     """Some tests run a container as somebody else: that is for root."""
 

@@ -7,20 +7,23 @@ that has /bin/sh and the usual commands, such as busybox.
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import docker
 import pytest
 from docker.errors import DockerException
 
-from tests.engines.daemons import Daemons
+from tests.engines.daemons import Daemons, wait_until
 from tests.needs import lack, need
+from tests.serving import is_alive
 from uwsd.backends.docker import DockerBackend, Options
+from uwsd.worker.processes import descendants, everybody
 
 IMAGE = "uwsd-test:1"
 
@@ -53,26 +56,50 @@ class DockerEngine:
         with client:
             yield client
 
-    def containerd(self) -> int:
-        """Return the process of the engine's own containerd."""
-        return int((self.folder / "exec/containerd/containerd.pid").read_text())
+    def kill_containerd(self) -> None:
+        """End the engine's own containerd without any notice."""
+        os.kill(int(self._containerd.read_text()), signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the engine without any notice; its containerd dies with it, and no container."""
+        assert self.daemons
+        pid = int(self._containerd.read_text())
+        self.daemons.kill("dockerd")
+        wait_until(lambda: not is_alive(pid), 20, "containerd outlives dockerd")
+        # Where nobody reaps it soon, a new dockerd would take the dead one for a living one.
+        self._containerd.unlink()
+
+    def stop(self) -> None:
+        """Stop the engine as an administrator does."""
+        assert self.daemons
+        self.daemons.stop("dockerd")
+
+    def restart(self) -> None:
+        """Start the engine again, if it does not run."""
+        assert self.daemons
+        self.daemons.restart("dockerd")
+
+    @property
+    def _containerd(self) -> Path:
+        return self.folder / "exec/containerd/containerd.pid"
 
 
 @contextmanager
-def docker_engine_in(
-    folder: Path, *options: str, path: Sequence[Path] = ()
-) -> Iterator[DockerEngine]:
-    """Start an engine whose files are in ``folder``; ``path`` comes before its PATH."""
+def own_engine(*options: str, path: Sequence[Path] = ()) -> Iterator[DockerEngine]:
+    """Start an engine of our own; ``path`` comes before its PATH."""
     need("dockerd", "apt-get install docker.io")
     if os.geteuid() != 0:
         lack("an engine of our own needs root; or name one in DOCKER_HOST")
-    url = f"unix://{folder}/s"
     environment = {**os.environ, "PATH": os.pathsep.join(map(str, (*path, os.environ["PATH"])))}
     with ExitStack() as stack:
+        # The socket's path must be short; pytest's folders are not.
+        folder = Path(mkdtemp(prefix="uwsd-docker-"))
+        stack.callback(_leave_nothing, folder)
+        url = f"unix://{folder}/s"
         bridge, gateway = stack.enter_context(_bridge())
         daemons = stack.enter_context(Daemons(folder / "log", environment))
-        stack.callback(_remove_leftovers, url)
         engine = DockerEngine(url=url, image=IMAGE, daemons=daemons, gateway=gateway, folder=folder)
+        stack.callback(_remove_containers, engine)
         # Nothing of the machine's own is touched: no firewall rule, no other engine's bridge.
         daemons.start(
             "dockerd",
@@ -94,11 +121,7 @@ def docker_engine() -> Iterator[DockerEngine]:
     if url:
         yield DockerEngine(url=url, image=os.environ.get("UWSD_TEST_IMAGE", "busybox:latest"))
         return
-    # A socket's path must be short; pytest's folders are not.
-    with (
-        TemporaryDirectory(prefix="uwsd-docker-") as folder,
-        docker_engine_in(Path(folder)) as engine,
-    ):
+    with own_engine() as engine:
         yield engine
 
 
@@ -143,12 +166,25 @@ def _busybox(folder: Path) -> bytes:
     return subprocess.check_output(["tar", "-C", root, "-c", "."])
 
 
-def _remove_leftovers(url: str) -> None:
-    """End whatever still runs, so that nothing outlives the engine."""
-    with (
-        suppress(DockerException, OSError),
-        docker.APIClient(base_url=url, version="auto") as client,
-    ):
+def _leave_nothing(folder: Path) -> None:
+    """End whoever has to do with the folder, and take away what is mounted in it."""
+    mark = str(folder).encode()
+    for process in list(everybody()):
+        with suppress(OSError):
+            if (
+                process.pid != os.getpid()
+                and mark in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            ):
+                for child in (*descendants(process.pid), process):
+                    os.kill(child.pid, signal.SIGKILL)
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", mount], check=False, timeout=20)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_containers(engine: DockerEngine) -> None:
+    with suppress(DockerException, OSError), engine.client() as client:
         for container in client.containers(all=True):
             client.remove_container(container["Id"], force=True)
 
@@ -156,10 +192,7 @@ def _remove_leftovers(url: str) -> None:
 @pytest.fixture(scope="module")
 def own_docker() -> Iterator[DockerEngine]:
     """A private engine, for tests that break it."""
-    with (
-        TemporaryDirectory(prefix="uwsd-docker-") as folder,
-        docker_engine_in(Path(folder)) as engine,
-    ):
+    with own_engine() as engine:
         yield engine
 
 

@@ -1,6 +1,7 @@
 """The settings of a job's container: what the engine is asked for, and all that is kept from it."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def settings(
         "working_dir": place,
         "labels": dict(labels),
         "stop_signal": "SIGTERM",
+        "stop_timeout": ceil(options.grace),  # when the engine is stopped, or somebody does it
         "healthcheck": {"test": ["NONE"]},
     }
 

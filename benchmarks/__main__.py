@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from benchmarks.engines_kubernetes import kubernetes_rows
 from benchmarks.lists import scale, streams
 from benchmarks.locks import locks
 from benchmarks.rates import rates
@@ -65,6 +66,10 @@ _PARTS: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
     "runs": _runs,
     "waits": _waits,
 }
+_ENGINES: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
+    "kubernetes": lambda extent: kubernetes_rows(2000, extent.rounds),
+}
+"""Parts that need an engine, and are only measured when they are named."""
 
 
 @click.command()

@@ -211,6 +211,15 @@ def write_image(target: Path, name: str, layer: bytes, entrypoint: Iterable[str]
         _add(tar, "layer.tar", layer)
 
 
+def write_layer(content: Mapping[str, bytes]) -> bytes:
+    """Return a root folder with these files and nothing else."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, text in content.items():
+            _add(tar, name, text)
+    return buffer.getvalue()
+
+
 def busybox_layer() -> bytes:
     """Return a root folder with busybox and its names."""
     return _layer(python=False)

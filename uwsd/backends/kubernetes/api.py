@@ -8,15 +8,15 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import urllib3
 from kubernetes import client, config
 
-from uwsd.backends.base import BackendError, TaskRefused, Unreachable
+from uwsd.backends.base import Unreachable
+from uwsd.backends.kubernetes.errors import refusal, said, translated
 from uwsd.backends.kubernetes.manifest import Json
 from uwsd.backends.kubernetes.options import Options
 
@@ -24,8 +24,6 @@ _TIMEOUT = (5.0, 30.0)  #: seconds to connect, and without a byte
 _PAGE = 500
 _MOST_WARNINGS = 2000
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_LATER = ("exceeded quota", "is being terminated")
-_OURS = ("cannot create resource",)
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class Stream:
         self._response = response
 
     def __iter__(self) -> Iterator[Json]:
-        with _translated():
+        with translated():
             for line in self._response:
                 yield json.loads(line)
 
@@ -88,7 +86,7 @@ class Api:
         except client.ApiException as error:
             if error.status == 409:
                 raise Exists from None
-            raise _refusal(error) from None
+            raise refusal(error) from None
 
     def job(self, name: str) -> Json | None:
         """Return a Job as it is now, or None if there is none."""
@@ -175,7 +173,7 @@ class Api:
 
     def _client(self) -> client.ApiClient:
         if self._connected is None:
-            with _translated():
+            with translated():
                 self._connected = self._connect()
         return self._connected
 
@@ -207,12 +205,12 @@ class Api:
         try:
             return self._ask(question, *given, **more)
         except client.ApiException as error:
-            raise Unreachable(_said(error)) from None
+            raise Unreachable(said(error)) from None
 
     def _ask(self, question: Callable[..., Any], *given: object, **more: object) -> Json:
         """Return the answer as JSON, or raise ApiException."""
         try:
-            with _translated():
+            with translated():
                 response = question(
                     *given, **more, _preload_content=False, _request_timeout=_TIMEOUT
                 )
@@ -235,7 +233,7 @@ class Api:
         except client.ApiException as error:
             if error.status in gone:
                 return None
-            raise Unreachable(_said(error)) from None
+            raise Unreachable(said(error)) from None
 
     def _list(
         self, question: Callable[..., Any], most: int | None = None, **chosen: object
@@ -252,7 +250,7 @@ class Api:
 
     def _watch(self, question: Callable[..., Any], version: str, seconds: int) -> Stream:
         try:
-            with _translated():
+            with translated():
                 return Stream(
                     question(
                         self.namespace,
@@ -267,38 +265,4 @@ class Api:
                     )
                 )
         except client.ApiException as error:
-            raise Unreachable(_said(error)) from None
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Make one error of all that can go wrong between here and the API server."""
-    try:
-        yield
-    except client.ApiException as error:
-        if error.status == 0:  # the client's own word for TLS that failed
-            raise Unreachable(f"Kubernetes does not answer: {error.reason}") from None
-        raise
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise Unreachable(f"Kubernetes does not answer: {error}") from None
-    except config.ConfigException as error:
-        raise Unreachable(f"no way to Kubernetes is known: {error}") from None
-
-
-def _refusal(error: client.ApiException) -> BackendError:
-    """Return what it means when a Job is not created."""
-    message = _said(error)
-    if error.status in (400, 413, 422):
-        return TaskRefused(message)
-    if error.status == 403 and any(words in message for words in _LATER):
-        return BackendError(message)
-    if error.status == 403 and not any(words in message for words in _OURS):
-        return TaskRefused(message)  # a policy of the cluster
-    return Unreachable(message)
-
-
-def _said(error: client.ApiException) -> str:
-    """Return the API's own message."""
-    with suppress(ValueError, TypeError, KeyError):
-        return f"Kubernetes: {json.loads(error.body or '')['message']}"
-    return f"Kubernetes: {error.status} {error.reason}"
+            raise Unreachable(said(error)) from None

@@ -8,19 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from uwsd.backends.base import Handle
 from uwsd.backends.kubernetes.cluster import Cluster
+from uwsd.backends.kubernetes.endings import Ending, too_long
 from uwsd.backends.kubernetes.manifest import DURATION, STARTED, Json, ceiling
-from uwsd.backends.kubernetes.options import Options
-from uwsd.backends.kubernetes.states import (
-    Ending,
-    Trouble,
-    Verdict,
+from uwsd.backends.kubernetes.objects import (
     annotation,
     duration_of,
     is_alive,
     moment,
     started,
-    too_long,
 )
+from uwsd.backends.kubernetes.options import Options
+from uwsd.backends.kubernetes.states import Trouble, Verdict
 
 _OVERDUE = 30.0  #: seconds that the cluster's controllers may be late before we do their work
 _MOST = 100  #: changes between two calls of `begin`: what is left is for the next round

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from uwsd.backends.base import BackendError
 from uwsd.backends.kubernetes.api import Api, Exists
+from uwsd.backends.kubernetes.endings import Ending
 from uwsd.backends.kubernetes.manifest import ENDING, INSTANCE, Json, selector
 from uwsd.backends.kubernetes.mirror import Mirror
+from uwsd.backends.kubernetes.objects import is_of
 from uwsd.backends.kubernetes.options import Options
-from uwsd.backends.kubernetes.states import Ending, is_of
 from uwsd.backends.names import instance, key
 
 

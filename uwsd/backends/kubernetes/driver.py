@@ -20,19 +20,13 @@ from uwsd.backends.base import (
 )
 from uwsd.backends.kubernetes.chores import Chores
 from uwsd.backends.kubernetes.cluster import Cluster
+from uwsd.backends.kubernetes.endings import Ending
 from uwsd.backends.kubernetes.fetching import Fetching
 from uwsd.backends.kubernetes.manifest import Json, manifest, sub_path
+from uwsd.backends.kubernetes.objects import duration_of, is_alive, is_of, is_over
 from uwsd.backends.kubernetes.options import Options
 from uwsd.backends.kubernetes.rights import Rights
-from uwsd.backends.kubernetes.states import (
-    Ending,
-    Verdict,
-    duration_of,
-    is_alive,
-    is_of,
-    is_over,
-    judge,
-)
+from uwsd.backends.kubernetes.states import Verdict, judge
 from uwsd.backends.kubernetes.warnings import Warnings
 from uwsd.backends.progress import read_progress
 from uwsd.backends.workspace import check, hand_over, lay_out

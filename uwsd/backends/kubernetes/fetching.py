@@ -16,9 +16,10 @@ from pathlib import Path
 from uwsd.backends.base import BackendError, Handle, Report, State, Task
 from uwsd.backends.inputs import Inputs
 from uwsd.backends.kubernetes.cluster import Cluster
+from uwsd.backends.kubernetes.endings import Ending
 from uwsd.backends.kubernetes.manifest import FETCHING, QUEUE, Json
+from uwsd.backends.kubernetes.objects import annotation
 from uwsd.backends.kubernetes.options import Options
-from uwsd.backends.kubernetes.states import Ending, annotation
 from uwsd.backends.workspace import hand_over
 
 _log = logging.getLogger(__name__)

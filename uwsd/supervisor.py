@@ -251,7 +251,7 @@ class Supervisor:
 
     def _explained(self, job: Job, report: Report, capability: Capability) -> Report:
         """Return the report of a command that ended badly with its own account of that."""
-        if not report.exit_code:
+        if report.state is not State.FAILED or not report.exit_code:
             return report
         said = self._workspaces.tail(job.id, "logs/stderr", _LAST_WORDS)
         return replace(report, message=legible(capability.cause(said)) or report.message)

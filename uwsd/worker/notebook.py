@@ -10,10 +10,12 @@ nbconvert is installed. The exit status is 0 only if every cell was run, whateve
 Else the last line of stderr begins with `STOPPED`, and says where and why.
 
 What Jupyter needs is in ``.jupyter/`` in the workspace. The kernel is spoken to through sockets
-there, which nobody else can reach, and through no port.
+there, which no other user can reach. (ipykernel opens one port of the loopback by itself, for what
+its forked children print; it takes nothing there but what shows a secret.)
 """
 
 import json
+import logging
 import os
 import re
 import signal
@@ -54,6 +56,8 @@ class Run:
     def carry_out(self) -> None:
         """Run all cells, and make a page of the notebook. Exits with a sentence if a cell fails."""
         signal.signal(signal.SIGTERM, self._end)
+        # It warns of each parameter that its own inspection passes over.
+        logging.getLogger("papermill").setLevel(logging.ERROR)
         try:
             self._execute()
         except Exception as error:  # noqa: BLE001 - whatever it is, not every cell was run
@@ -96,15 +100,15 @@ class Run:
     def _advance(self, cell: Any, cell_index: int) -> None:
         self._at = self._cells.index(cell_index)
         words = next(line for line in cell.source.split("\n") if line.strip())
-        _tell(self._at / len(self._cells), f"{self._place}: {words.strip(' #%')}")
+        _tell(self._at / len(self._cells), f"{self._place}: {words.strip(' #')}")
 
     @property
     def _place(self) -> str:
         # As Jupyter counts them: [1] is the first that is executed.
         return f"cell {self._at + 1} of {len(self._cells)}"
 
-    def _fail(self, error: Exception) -> NoReturn:
-        # papermill's error knows its cell, and has been written into the notebook.
+    def _fail(self, error: Any) -> NoReturn:
+        # papermill's own error knows its cell, and has been written into the notebook.
         name, message = getattr(error, "ename", type(error).__name__), str(error)
         if hasattr(error, "cell_index"):
             self._at, message = self._cells.index(error.cell_index), error.evalue

@@ -109,7 +109,7 @@ def _assignments(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise Mistake(f"the cell {_TAG} is not plain Python: {error}") from None
     comments = _comments(source)
     for statement in statements:
-        hint = None
+        hint: ast.expr | None = None
         match statement:
             case ast.AnnAssign(target=ast.Name(id=name), annotation=hint, value=value):
                 pass

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pyvo
-
 from tests.conftest import Serve
 from tests.examples.running import EXAMPLE, needs_environment, run_notebook
 
@@ -13,6 +11,4 @@ pytestmark = needs_environment
 def test_the_notebook_computes_what_the_program_does(serve: Serve, tmp_path: Path) -> None:
     with serve(tmp_path / "data", EXAMPLE / "uwsd.toml") as server:
         run_notebook(server)
-        for job in pyvo.dal.AsyncTAPJob(f"{server.url}/sed-notebook/async").job_list():
-            print(job)
     assert not list(EXAMPLE.glob("__pycache__"))

@@ -102,7 +102,7 @@ def _overhead(engine: Private, root: Path, rounds: int) -> Iterator[Row]:
         batch = client.BatchV1Api(api)
         through, direct = [], []
         for _ in range(rounds):
-            through.append(_to_first(root, lambda task: backend.submit(task)))
+            through.append(_to_first(root, backend.submit))
             direct.append(_to_first(root, lambda task: _create(batch, options, root, task)))
     backend.close()
     ratio = median(through) / median(direct)

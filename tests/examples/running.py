@@ -31,12 +31,9 @@ VALUES = {"B": "0.5", "distance": "4e17"}
 
 def run_notebook(server: Server, service: str = "sed-notebook", program: str = "sed") -> None:
     """Run the notebook and the program with the same values, and see that they agree."""
-    by_program = _start(f"{server.url}/{program}/async")
     by_notebook = _start(f"{server.url}/{service}/async")
     assert _activities(by_notebook) & {f"cell {n} of 6" for n in range(1, 7)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # VOUnits calls erg old-fashioned
-        expected = parse(BytesIO(_results(by_program)["result"])).get_first_table().array
+    expected = computed(server, program)
     made = _results(by_notebook)
     table = Table.read(made["table"].decode(), format="ascii.ecsv")
     assert len(table) == len(expected)
@@ -44,6 +41,14 @@ def run_notebook(server: Server, service: str = "sed-notebook", program: str = "
         np.testing.assert_allclose(table[name], np.asarray(expected[name]), rtol=1e-12)
     _check_notebook(json.loads(made["result"]))
     assert b"<html" in made["html"][:200]
+
+
+def computed(server: Server, program: str) -> Any:
+    """Run the program with `VALUES`, and return its table."""
+    made = _results(_start(f"{server.url}/{program}/async"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # VOUnits calls erg old-fashioned
+        return parse(BytesIO(made["result"])).get_first_table().array
 
 
 def _check_notebook(notebook: Any) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-ENGINES = ("local_engine",)
+ENGINES = ("local_engine", "docker_server", "slurm_engine", "kubernetes_engine")
 """Fixtures of engines: each has its table of the configuration as ``options``."""
 
 

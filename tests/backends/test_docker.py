@@ -13,7 +13,8 @@ from tests.backends.contract import BEAT, BackendContract, NewBackend, shell, ta
 from tests.engines.docker import DockerEngine
 from tests.worker.oddserver import Server, ok
 from uwsd.backends.base import Fetch, Handle, State, TaskRefused
-from uwsd.backends.docker import DockerBackend, Options
+from uwsd.backends.docker import Options
+from uwsd.backends.docker.backend import DockerBackend
 from uwsd.backends.names import key
 
 Make = Callable[..., DockerBackend]

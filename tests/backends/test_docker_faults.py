@@ -12,7 +12,8 @@ import pytest
 from tests.backends.contract import BEAT, BackendContract, shell
 from tests.engines.docker import DockerEngine, own_engine
 from uwsd.backends.base import Handle, State, Unreachable
-from uwsd.backends.docker import DockerBackend
+from uwsd.backends.docker import rounds
+from uwsd.backends.docker.backend import DockerBackend
 from uwsd.backends.docker.engine import Engine
 from uwsd.backends.docker.orders import Orders
 
@@ -255,18 +256,39 @@ def test_jobs_outlive_an_engine_that_restores_them(tmp_path: Path) -> None:
 
 
 def test_jobs_outlive_containerd_and_others_are_started_when_it_is_back(
-    own_docker: DockerEngine, root: Path
+    own_docker: DockerEngine, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert own_docker.daemons
+    monkeypatch.setattr(rounds, "_VISIT", 1.0)  # the engine may miss what ends just then
     backend = own_docker.backend(root)
     goes_on = running(backend, f"{ONCE}; {GO}; exit 5")
-    own_docker.kill_containerd()
+    own_docker.daemons.kill("containerd")
     late = backend.submit(shell(ONCE))
     jobs.wait_for(lambda: "could not be started yet" in backend.poll([late])[late].message)
+    own_docker.restart()
     (root / goes_on / "inputs/go").touch()
     reports = jobs.wait_all(backend, [goes_on, late])
     assert (reports[goes_on].state, reports[goes_on].exit_code) == (State.FAILED, 5)
     assert reports[late].state is State.DONE
     assert (runs(root, goes_on), runs(root, late)) == ("run\n", "run\n")
+
+
+def test_a_job_whose_end_the_engine_has_missed_is_seen_to_end(
+    own_docker: DockerEngine, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this, the engine says for ever that such a container runs."""
+    assert own_docker.daemons
+    monkeypatch.setattr(rounds, "_VISIT", 1.0)
+    backend = own_docker.backend(root)
+    handle = running(backend, f"{ONCE}; {GO}; exit 5")
+    own_docker.daemons.kill("containerd")
+    (root / handle / "inputs/go").touch()
+    time.sleep(16)  # then containerd's shim has given up to tell of it
+    own_docker.restart()
+    with own_docker.client() as client:
+        assert client.containers(filters={"label": f"uwsd.job={handle}"})
+    report = jobs.wait(backend, handle)
+    assert (report.state, report.exit_code) == (State.FAILED, 5)
 
 
 def test_an_engine_that_hangs_is_taken_for_dead(own_docker: DockerEngine, root: Path) -> None:

@@ -12,7 +12,8 @@ from tests.backends.contract import BackendContract, shell, task
 from tests.engines.docker import DockerEngine, own_engine
 from tests.engines.registry import Registry, registry_in
 from uwsd.backends.base import Handle, State
-from uwsd.backends.docker import DockerBackend, images
+from uwsd.backends.docker import images
+from uwsd.backends.docker.backend import DockerBackend
 
 jobs = BackendContract()
 

@@ -19,13 +19,21 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from tests.engines.daemons import Daemons, wait_until
+from tests.engines.daemons import Daemons
 from tests.needs import lack, need
-from tests.serving import is_alive
-from uwsd.backends.docker import DockerBackend, Options
+from uwsd.backends.docker import Options
+from uwsd.backends.docker.backend import DockerBackend
 from uwsd.worker.processes import descendants, everybody
 
 IMAGE = "uwsd-test:1"
+
+_CONTAINERD = """
+version = 2
+root = "{folder}/containerd"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+grpc = {{ address = "{folder}/c" }}
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,32 +64,22 @@ class DockerEngine:
         with client:
             yield client
 
-    def kill_containerd(self) -> None:
-        """End the engine's own containerd without any notice."""
-        os.kill(int(self._containerd.read_text()), signal.SIGKILL)
-
     def kill(self) -> None:
-        """End the engine without any notice; its containerd dies with it, and no container."""
-        assert self.daemons
-        pid = int(self._containerd.read_text())
-        self.daemons.kill("dockerd")
-        wait_until(lambda: not is_alive(pid), 20, "containerd outlives dockerd")
-        # Where nobody reaps it soon, a new dockerd would take the dead one for a living one.
-        self._containerd.unlink()
+        """End the engine without any notice; no container is."""
+        self._own().kill("dockerd")
 
     def stop(self) -> None:
         """Stop the engine as an administrator does."""
-        assert self.daemons
-        self.daemons.stop("dockerd")
+        self._own().stop("dockerd")
 
     def restart(self) -> None:
         """Start the engine again, if it does not run."""
-        assert self.daemons
-        self.daemons.restart("dockerd")
+        self._own().restart("containerd")
+        self._own().restart("dockerd")
 
-    @property
-    def _containerd(self) -> Path:
-        return self.folder / "exec/containerd/containerd.pid"
+    def _own(self) -> Daemons:
+        assert self.daemons, "somebody else's engine"
+        return self.daemons
 
 
 @contextmanager
@@ -100,10 +98,23 @@ def own_engine(*options: str, path: Sequence[Path] = ()) -> Iterator[DockerEngin
         daemons = stack.enter_context(Daemons(folder / "log", environment))
         engine = DockerEngine(url=url, image=IMAGE, daemons=daemons, gateway=gateway, folder=folder)
         stack.callback(_remove_containers, engine)
+        config = folder / "containerd.toml"
+        config.write_text(_CONTAINERD.format(folder=folder))
+        socket = folder / "c"
+        command = ("containerd", "--config", str(config))
+        daemons.start("containerd", *command, ready=socket.exists)
         # Nothing of the machine's own is touched: no firewall rule, no other engine's bridge.
         daemons.start(
             "dockerd",
-            *("dockerd", "--host", url, "--data-root", f"{folder}/data"),
+            *(
+                "dockerd",
+                "--host",
+                url,
+                "--containerd",
+                str(socket),
+                "--data-root",
+                f"{folder}/data",
+            ),
             *("--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid", "--bridge", bridge),
             *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),
             *("--shutdown-timeout=3", *options),
@@ -168,19 +179,22 @@ def _busybox(folder: Path) -> bytes:
 
 def _leave_nothing(folder: Path) -> None:
     """End whoever has to do with the folder, and take away what is mounted in it."""
-    mark = str(folder).encode()
-    for process in list(everybody()):
-        with suppress(OSError):
-            if (
-                process.pid != os.getpid()
-                and mark in Path(f"/proc/{process.pid}/cmdline").read_bytes()
-            ):
-                for child in (*descendants(process.pid), process):
-                    os.kill(child.pid, signal.SIGKILL)
+    while found := [process.pid for process in everybody() if _belongs_to(folder, process.pid)]:
+        for pid in (*found, *(child.pid for one in found for child in descendants(one))):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
         subprocess.run(["umount", "--lazy", mount], check=False, timeout=20)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _belongs_to(folder: Path, pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return f"{folder}/".encode() in command and pid != os.getpid()
 
 
 def _remove_containers(engine: DockerEngine) -> None:

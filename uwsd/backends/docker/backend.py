@@ -10,9 +10,9 @@ from uwsd.backends.base import Backend, Handle, Progress, Report, State, Task, T
 from uwsd.backends.docker.bell import Bell, follow
 from uwsd.backends.docker.crew import Crew
 from uwsd.backends.docker.engine import BACKEND, INSTANCE, Engine
-from uwsd.backends.docker.images import is_reference
 from uwsd.backends.docker.options import Options
 from uwsd.backends.docker.orders import CANCEL, Orders, problems
+from uwsd.backends.docker.reference import is_reference
 from uwsd.backends.docker.rounds import Rounds
 from uwsd.backends.docker.shared import Shared
 from uwsd.backends.inputs import Inputs

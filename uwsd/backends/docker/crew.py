@@ -75,6 +75,10 @@ class Crew:
         """Send a signal to a job; return whether there is nothing else to do for it first."""
         return self._do(job, lambda: self._engine.kill(container, signal))
 
+    def visit(self, job: str, container: str) -> None:
+        """See that the engine has not missed a job's end."""
+        self._do(job, lambda: self._engine.look_after(container))
+
     def withdraw(self, job: str, container: str, report: Report) -> None:
         """Remove a container that has not been started; that is the end of the job."""
         self._do(job, lambda: self._withdraw(job, container, report))

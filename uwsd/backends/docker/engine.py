@@ -4,7 +4,6 @@ An engine that does not answer, refuses to know us or has had enough of us is `U
 it says of one container is about that container's job alone.
 """
 
-import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,14 +55,13 @@ class Listed:
 
 
 class Engine:
-    """One engine, asked by any thread: each has a connection of its own."""
+    """One engine, asked by any thread."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url
         self._timeout = timeout
-        self._mine = threading.local()
-        self._clients: set[docker.APIClient] = set()
-        weakref.finalize(self, _close, self._clients)
+        self._idle: list[docker.APIClient] = []
+        weakref.finalize(self, _close, self._idle)
         self.failed_at = 0.0  #: when it did not answer last, on the monotonic clock
 
     def ping(self) -> None:
@@ -116,6 +114,17 @@ class Engine:
                 if error.status_code not in (404, 409):
                     raise
 
+    def look_after(self, container: str) -> None:
+        """Let the engine notice that a container has ended, if it has missed that.
+
+        It does when containerd cannot tell it for long. It looks when a signal is sent; this one
+        means nothing to whoever runs, and is sent only if nobody does.
+        """
+        with self._asking() as client:
+            is_empty = not client.top(container)["Processes"]
+        if is_empty:
+            self.kill(container, "SIGCONT")
+
     def remove(self, container: str) -> None:
         """End and remove a container, if it is there. Raises `BackendError` if that takes long."""
         deadline = time.monotonic() + _PATIENCE
@@ -160,33 +169,35 @@ class Engine:
 
     @contextmanager
     def _asking(self) -> Iterator[docker.APIClient]:
+        """Give a client that nobody else uses meanwhile."""
+        client = None
         try:
-            yield self._client()
+            client = self._client()
+            yield client
         except APIError as error:
             if error.status_code in _ITS_OWN:
                 raise self._unreachable(error) from error
             kind = Gone if error.status_code == 404 else BackendError
             raise kind(f"the engine says: {_words(error)}") from error
         except _SILENT as error:
+            # The next question goes through a new client: the engine may be of another version.
+            _close([client] if client else [])
+            client = None
             raise self._unreachable(error) from error
+        finally:
+            if client is not None:
+                self._idle.append(client)
 
     def _client(self) -> docker.APIClient:
-        if getattr(self._mine, "client", None) is None:
-            client = docker.APIClient(version="auto", timeout=self._timeout, **self._place())
-            self._mine.client = client
-            self._clients.add(client)
-        return self._mine.client
+        with suppress(IndexError):
+            return self._idle.pop()
+        return docker.APIClient(version="auto", timeout=self._timeout, **self._place())
 
     def _place(self) -> Mapping[str, Any]:
         return {"base_url": self._url} if self._url else kwargs_from_env()
 
     def _unreachable(self, error: Exception) -> Unreachable:
         self.failed_at = time.monotonic()
-        # The next question goes through a new connection: the engine may be of another version.
-        client, self._mine.client = getattr(self._mine, "client", None), None
-        if client is not None:
-            self._clients.discard(client)
-            client.close()
         where = self._place().get("base_url", "its usual socket")
         return Unreachable(f"the engine at {where} does not answer: {_words(error)}")
 

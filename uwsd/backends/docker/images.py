@@ -1,4 +1,4 @@
-"""The images of jobs: what one may be called, and how they come to the engine."""
+"""How the images of jobs come to the engine."""
 
 import re
 import threading
@@ -11,25 +11,8 @@ from uwsd.backends.base import BackendError, TaskRefused, Unreachable
 from uwsd.backends.docker.bell import Bell
 from uwsd.backends.docker.engine import Engine
 
-_REFERENCE = re.compile(
-    r"""
-    (?=.{1,255}(@|$))                                                # the name, without a digest
-    ([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/)?        # a registry
-    [a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*)*
-    (:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?                            # a tag
-    (@[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,})?                    # a digest
-    """,
-    re.ASCII | re.VERBOSE,
-)
-"""OCI distribution's grammar of references."""
-
 _PAUSES = (2.0, 4.0, 8.0, 16.0, 0.0)  # seconds after each try
 _AT_ONE_TIME = 3
-
-
-def is_reference(image: str) -> bool:
-    """Whether an image can be called that."""
-    return _REFERENCE.fullmatch(image) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ByteSize, Field
 
 from uwsd.backends.base import Task
-from uwsd.backends.docker.images import is_reference
+from uwsd.backends.docker.reference import is_reference
 
 
 def _check_image(image: str) -> str:

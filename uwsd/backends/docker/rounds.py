@@ -33,6 +33,7 @@ from uwsd.backends.progress import read_progress
 
 _SETTLE = 1.0  # seconds after which a start that nobody saw answered has shown itself
 _KILL_AGAIN = 5.0
+_VISIT = 30.0  # seconds between two doubts that a container runs which the engine says does
 
 
 class _Clock(NamedTuple):
@@ -54,6 +55,7 @@ class Rounds:
         self._line = Line(shared, crew)
         self._lock = threading.Lock()
         self._clocks: dict[str, _Clock] = {}
+        self._visited: dict[str, float] = {}
         self._missed: dict[str, float] = {}
         self._pressed: dict[str, tuple[str, float]] = {}
         self._looked_at = 0.0
@@ -87,6 +89,7 @@ class Rounds:
     def _forget(self, listed: Mapping[str, Listed], orders: Mapping[str, Order]) -> None:
         ids = {line.id for line in listed.values()}
         self._clocks = {id_: clock for id_, clock in self._clocks.items() if id_ in ids}
+        self._visited = {id_: when for id_, when in self._visited.items() if id_ in ids}
         self._pressed = {job: last for job, last in self._pressed.items() if job in orders}
         self._missed = {job: since for job, since in self._missed.items() if job in orders}
         self._crew.forget(orders)
@@ -149,6 +152,9 @@ class Rounds:
                 order = self._orders.get(job) or order
         if order.stop:
             self._press(job, order, seen)
+        elif time.monotonic() - self._visited.setdefault(seen.id, time.monotonic()) > _VISIT:
+            self._visited[seen.id] = time.monotonic()
+            self._crew.visit(job, seen.id)
         progress = read_progress(self._shared.root / job)
         facts = self._facts(order, seen)
         return Report(state=State.RUNNING, started=clock.started, progress=progress, facts=facts)

@@ -1,6 +1,5 @@
 """What Kubernetes costs: a look at thousands of Jobs, and handing one over."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -111,9 +110,7 @@ def _overhead(engine: Private, root: Path, rounds: int) -> Iterator[Row]:
 
 
 def _create(batch: client.BatchV1Api, options: Options, root: Path, task: Task) -> None:
-    body = json.loads(
-        json.dumps(manifest(task, f"hand-{task.job_id}", "hand", options, _made(root, task)))
-    )
+    body = manifest(task, f"hand-{task.job_id}", "hand", options, _made(root, task))
     batch.create_namespaced_job(options.namespace, body)
 
 

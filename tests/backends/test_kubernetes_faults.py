@@ -161,6 +161,58 @@ class TestFaults(WithBackends):
         wait.until(backend, handle, State.DONE)
         assert (workspaces / handle / "outputs/runs").read_text() == "run\n"
 
+    def test_a_job_on_a_node_that_is_closed_to_it_is_a_passing_failure(
+        self, make: Make, workspaces: Path, engine: Private
+    ) -> None:
+        backend = make()
+        handle = backend.submit(shell(BEAT))
+        beat = wait.wait_for_beat(workspaces, handle)
+        engine.kubectl("taint", "node", "node1", "closed=now:NoExecute")
+        try:
+            report = wait.until(backend, handle, State.FAILED)
+        finally:
+            engine.kubectl("taint", "node", "node1", "closed:NoExecute-")
+        assert report.transient
+        assert "closed to it" in report.message
+        wait.assert_still(beat)
+
+    def test_a_job_that_makes_room_for_another_is_a_passing_failure(
+        self, make: Make, engine: Private
+    ) -> None:
+        with engine.api as api:
+            scheduling = client.SchedulingV1Api(api)
+            for name, value in (("low", 1), ("high", 1000)):
+                body = {"metadata": {"name": name}, "value": value}
+                scheduling.create_priority_class(body)
+            room = os.cpu_count() or 1
+            low, high = make(priority_class="low"), make(priority_class="high")
+            first = low.submit(shell("sleep 600", cpus=0.6 * room))
+            wait.until(low, first, State.RUNNING)
+            second = high.submit(shell("true", cpus=0.6 * room))
+            report = wait.until(low, first, State.FAILED)
+            assert report.transient
+            assert "more important" in report.message
+            wait.until(high, second, State.DONE)
+            for name in ("low", "high"):
+                scheduling.delete_priority_class(name)
+
+    @pytest.mark.timeout(300)
+    def test_a_job_whose_node_is_removed_is_a_passing_failure(
+        self, make: Make, workspaces: Path, engine: Private
+    ) -> None:
+        backend = make()
+        handle = backend.submit(shell(f"echo run >>runs; {BEAT}"))
+        beat = wait.wait_for_beat(workspaces, handle)
+        wait.until(backend, handle, State.RUNNING)
+        engine.daemons.kill("kubelet")
+        engine.kubectl("delete", "node", "node1")
+        report = wait.until(backend, handle, State.FAILED)
+        assert report.transient
+        assert "node was removed" in report.message
+        engine.daemons.restart("kubelet")
+        wait.wait_for(lambda: _stands_still(beat))
+        assert (workspaces / handle / "outputs/runs").read_text() == "run\n"
+
     def test_jobs_wait_while_nobody_places_them(self, make: Make, engine: Private) -> None:
         engine.daemons.kill("ks")
         backend = make()
@@ -267,3 +319,9 @@ class TestFaults(WithBackends):
         for question in (lambda: backend.submit(task("true")), lambda: backend.poll([Handle("x")])):
             with pytest.raises(Unreachable, match="forbidden"):
                 question()
+
+
+def _stands_still(beat: Path) -> bool:
+    size = beat.stat().st_size
+    time.sleep(0.3)
+    return beat.stat().st_size == size

@@ -341,24 +341,24 @@ def _furnish(engine: Private) -> None:
     make_claim(engine, _CLAIM, "/")
 
 
-def make_claim(engine: Private, name: str, path: str) -> None:
-    """Make a claim in the jobs' namespace whose volume is a folder of this machine."""
+def make_claim(engine: Private, name: str, path: str, namespace: str = NAMESPACE) -> None:
+    """Make a claim whose volume is a folder of this machine."""
     core = client.CoreV1Api(engine.api)
     common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
     volume = {
         **common,
         "capacity": {"storage": "1Ti"},
         "hostPath": {"path": path},
-        "claimRef": {"namespace": NAMESPACE, "name": name},
+        "claimRef": {"namespace": namespace, "name": name},
     }
     core.create_persistent_volume({"metadata": {"name": name}, "spec": volume})
     claim = {**common, "resources": {"requests": {"storage": "1Ti"}}, "volumeName": name}
     core.create_namespaced_persistent_volume_claim(
-        NAMESPACE, {"metadata": {"name": name}, "spec": claim}
+        namespace, {"metadata": {"name": name}, "spec": claim}
     )
 
     def is_bound() -> bool:
-        found = core.read_namespaced_persistent_volume_claim(name, NAMESPACE)
+        found = core.read_namespaced_persistent_volume_claim(name, namespace)
         return bool(found.status.phase == "Bound")
 
     wait_until(is_bound, 30, f"the claim {name} is not bound")

@@ -16,7 +16,7 @@ from threading import Lock, Thread
 
 from uwsd.backends.base import Unreachable
 from uwsd.backends.kubernetes.api import Api, Listing, Stream
-from uwsd.backends.kubernetes.manifest import Json
+from uwsd.backends.kubernetes.names import Json
 
 _RELIST = 300.0  #: seconds
 _WATCH = (40, 60)  #: seconds that one watch lasts: a dead connection is not noticed for longer

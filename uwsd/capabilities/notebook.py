@@ -110,10 +110,8 @@ def _merged(
 ) -> Mapping[str, object]:
     more = refinement.model_dump(exclude_unset=True) if refinement else {}
     if more.get("values") and "type" not in more:
-        if told.get("type") not in _TEXTS:
-            raise Undescribed(
-                f"{what}: values is for texts, and it is of the type {told.get('type')}"
-            )
+        if told.get("type", "string") not in _TEXTS:
+            raise Undescribed(f"{what}: values is for texts, and it is of the type {told['type']}")
         more["type"] = "enum"
     says = {**told, **more}
     why = says.pop("unclear", "")

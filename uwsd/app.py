@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from uwsd.auth.identity import add_identity
 from uwsd.config import Settings
 from uwsd.dali.endpoints import dali
-from uwsd.database import DATABASE_FAULTS, Aside, at_once
+from uwsd.database import DATABASE_FAULTS, Aside, at_once, log_fault
 from uwsd.drain import DrainFile
 from uwsd.edge import Edge
 from uwsd.health import Health
@@ -152,9 +152,10 @@ def _add_manners(app: Flask) -> None:
         if is_lack_of_room(error):  # the log may be on that disk
             _log.warning("%s %r: %s", request.method, request.path, error)
             return refuse(NoRoom())
-        _log.exception("%s %r", request.method, request.path)
         if isinstance(error, DATABASE_FAULTS):
+            log_fault(_log, error, f"{request.method} {request.path!r}")
             return refuse(Unavailable("the database cannot be used now; try again"))
+        _log.exception("%s %r", request.method, request.path)
         return _plain("something broke here; the log of the server tells what", 500)
 
     @app.after_request

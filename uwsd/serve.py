@@ -14,7 +14,7 @@ from urllib.request import urlopen
 from uwsd.config import Settings
 from uwsd.loopback import is_loopback
 from uwsd.migrations import migrate, require_schema
-from uwsd.processes import LISTENER, alone
+from uwsd.processes import LISTENER, PARENT, alone
 from uwsd.site import open_database
 
 _READY_WITHIN = 60.0
@@ -99,7 +99,8 @@ def _child(
     def start() -> subprocess.Popen[bytes]:
         # A process group of its own: Ctrl-C on the terminal is for us to pass on.
         command = (sys.executable, "-m", *module)
-        return subprocess.Popen(command, env=environment, pass_fds=keep, process_group=0)
+        told = {**environment, PARENT: str(os.getpid())}
+        return subprocess.Popen(command, env=told, pass_fds=keep, process_group=0)
 
     return _Child(name=name, start=start, process=start())
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from uwsd.backends.base import Backend, Handle, TaskRefused
+from uwsd.backends.base import Backend, BackendError, Handle, TaskRefused
 from uwsd.capabilities.base import Capability
-from uwsd.database import DATABASE_FAULTS
+from uwsd.database import DATABASE_FAULTS, log_fault
 from uwsd.outcomes import Outcomes
 from uwsd.steps import each
 from uwsd.uws import times
@@ -103,8 +103,8 @@ class Supervisor:
             except FeedBroken as broken:
                 _log.warning("%s; looking at everything", broken)
                 time.sleep(1)
-            except DATABASE_FAULTS:
-                _log.exception("the database cannot be used; will try again")
+            except DATABASE_FAULTS as fault:
+                log_fault(_log, fault, "will try again")
                 time.sleep(1)
             time.sleep(max(0.0, began + _PAUSE - time.monotonic()))
 
@@ -130,6 +130,9 @@ class Supervisor:
 
     def _submit(self, execution: Execution) -> None:
         job = self._store.load(execution.job_id)
+        if job.phase.is_over:  # aborted a moment ago, or refused by one who was killed then
+            self._stop(execution)
+            return
         try:
             capability = self._capability(job.service)
             workspace = self._workspaces.prepare(job.id)
@@ -174,7 +177,8 @@ class Supervisor:
             backend, handle = found
             backend.release(handle)
         self._watch.drop(execution.job_id)
-        self._workspaces.remove(execution.job_id)
+        if not self._workspaces.remove(execution.job_id):
+            raise BackendError("some of its files cannot be removed")
         self._store.drop(execution.job_id)
 
     def _found(self, execution: Execution) -> tuple[Backend, Handle] | None:

@@ -86,9 +86,10 @@ class Workspaces:
         except NotFound:
             return ""
 
-    def remove(self, job_id: str) -> None:
-        """Remove all files of a job. Removing twice is harmless."""
+    def remove(self, job_id: str) -> bool:
+        """Remove all files of a job; return whether they are gone. Removing twice is harmless."""
         shutil.rmtree(self.path(job_id), ignore_errors=True)
+        return not self.path(job_id).exists()
 
     def strays(self, *, older_than: float) -> Iterator[str]:
         """Yield the ids of the folders that nobody has touched since ``older_than`` (Unix time)."""

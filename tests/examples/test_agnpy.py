@@ -227,7 +227,7 @@ def test_progress_is_told_line_by_line(compute: Compute) -> None:
 
 def test_the_notebook_runs_with_other_parameters(tmp_path: Path) -> None:
     notebook = tmp_path / "sed.ipynb"
-    command = [PYTHON, "-m", "papermill", "-p", "B", "0.5", EXAMPLE / "sed.ipynb", notebook]
+    command = (PYTHON, "-m", "papermill", "-p", "B", "0.5", EXAMPLE / "sed.ipynb", notebook)
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLE)}
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, env=environment)
     cells = json.loads(notebook.read_text())["cells"]

@@ -46,8 +46,11 @@ def serve(database_kind: str, request: pytest.FixtureRequest) -> Serve:
                 environment["UWSD_DATABASE__URL"] = stack.enter_context(fresh_database(engine))
                 _migrate(environment["UWSD_DATABASE__URL"])
             server = Server(data, config, **environment).start()
-            yield server
-            assert server.stop() == 0, server.log
+            try:
+                yield server
+            finally:  # also when a test fails: it must not go on for ever
+                status = server.stop()
+            assert status == 0, server.log
 
     return start
 

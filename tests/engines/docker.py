@@ -57,6 +57,12 @@ class DockerEngine:
         del told["type"]
         return DockerBackend("docker", Options.model_validate(told), root)
 
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is Podman, which differs in a few things."""
+        with self.client() as client:
+            return any("Podman" in part["Name"] for part in client.version()["Components"])
+
     @contextmanager
     def client(self) -> Iterator[docker.APIClient]:
         """Ask the engine directly."""
@@ -170,6 +176,7 @@ def _busybox(folder: Path) -> bytes:
     root = folder / "busybox"
     (root / "bin").mkdir(parents=True)
     (root / "tmp").mkdir()
+    (root / "tmp").chmod(0o1777)
     shutil.copy(busybox.resolve(), root / "bin/busybox")
     for name in subprocess.check_output([busybox, "--list"], text=True).split():
         with suppress(FileExistsError):

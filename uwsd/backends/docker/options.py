@@ -8,11 +8,17 @@ from pydantic import AfterValidator, BaseModel, ByteSize, Field
 from uwsd.backends.base import Task
 from uwsd.backends.docker.reference import is_reference
 
+_NOBODY = 65534
+
 
 def _check_image(image: str) -> str:
     if image and not is_reference(image):
         raise ValueError(f"{image!r} is not the name of an image, such as debian:12-slim")
     return image
+
+
+def _user() -> str:
+    return f"{os.getuid() or _NOBODY}:{os.getgid() or _NOBODY}"
 
 
 class Options(BaseModel, extra="forbid"):
@@ -51,10 +57,11 @@ class Options(BaseModel, extra="forbid"):
         ' "always", before each job, for tags that move; or "never".',
     )
     user: str = Field(
-        default_factory=lambda: f"{os.getuid()}:{os.getgid()}",
+        default_factory=_user,
         pattern=r"^\d+:\d+$",
         description="Who jobs run as, in numbers, such as 1000:1000. The server has to be root to"
-        " let them run as somebody else. Default: the server's own user and group.",
+        " let them run as somebody else. Default: the server's own user and group, or nobody when"
+        " it is root.",
     )
     userns: str = Field(
         default="",
@@ -69,7 +76,8 @@ class Options(BaseModel, extra="forbid"):
     tmp: ByteSize = Field(
         default=ByteSize(1024**3),
         ge=0,
-        description="How much a job may keep in /tmp. It is memory, and counts as the job's.",
+        description="How much a job may keep in /tmp, from where it can start no program. It is"
+        " memory, and counts as the job's.",
     )
     shm: ByteSize = Field(
         default=ByteSize(64 * 1024**2), gt=0, description="How much a job may keep in /dev/shm."

@@ -53,7 +53,6 @@ def settings(
         "labels": dict(labels),
         "stop_signal": "SIGTERM",
         "stop_timeout": ceil(options.grace),  # when the engine is stopped, or somebody does it
-        "healthcheck": {"test": ["NONE"]},
     }
 
 
@@ -65,7 +64,7 @@ def host_settings(
     memory = task.memory or int(options.memory) or None
     return {
         "mounts": [Mount(place, place, type="bind")],
-        "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={int(options.tmp)}"},  # noqa: S108
+        "tmpfs": {"/tmp": f"rw,nosuid,nodev,noexec,mode=1777,size={int(options.tmp)}"},  # noqa: S108
         "shm_size": int(options.shm),
         "read_only": options.read_only,
         "network_mode": options.network if task.network else "none",

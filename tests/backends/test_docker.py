@@ -282,7 +282,7 @@ class TestDockerBackend(BackendContract):
     # Others on the engine
 
     def test_the_containers_of_others_are_left_alone(
-        self, make: Make, docker_server: DockerEngine, tmp_path: Path
+        self, make: Make, docker_server: DockerEngine, workspaces: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "elsewhere").mkdir()
         theirs = docker_server.backend(tmp_path / "elsewhere")
@@ -295,7 +295,9 @@ class TestDockerBackend(BackendContract):
             ours.cancel(handle)
             ours.release(handle)
             assert ours.submit(twin) == handle
-            assert ours.poll([handle])[handle].state is not State.LOST
+            self.wait_for_beat(workspaces, handle)
+            ours.cancel(handle)
+            assert self.wait(ours, handle).state is State.CANCELLED
             ours.release(handle)
             assert theirs.poll([handle])[handle].state is State.RUNNING
             size = beat.stat().st_size

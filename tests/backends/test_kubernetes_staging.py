@@ -16,7 +16,7 @@ from tests.serving import Server, finished, wait_until
 from uwsd.backends import ticket
 
 COMMANDS = {
-    "works": "cat {FILE} >copy; mkdir deep; echo x >'deep/a b'; ln -s copy link; echo done; exit {EXIT}",
+    "works": "cat $1 >copy; mkdir deep; echo x >'deep/a b'; ln -s copy link; echo done; exit $2",
     "slow": "echo early; echo 0.5 half >../progress; sleep 600",
     "greedy": "echo early; head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null",
     "closing": "exec 1>&- 2>&- 3>&- 9>&-; sleep 2; echo late >late",
@@ -44,11 +44,10 @@ def staged(
             f"[services.{name}]",
             'backend = "cluster"',
             "anonymous = true",
-            f'command = ["sh", "-c", {json.dumps(script)}]',
+            f'command = ["sh", "-c", {json.dumps(script)}, "sh", "{{FILE}}", "{{EXIT}}"]',
             'environment = {PATH = "/bin:/usr/bin"}',
             'parameters.FILE = {type = "file"}',
             'parameters.EXIT = {type = "integer", default = 0}',
-            'results.all = {path = "**", required = false}',
             "limits.memory = 100000000",
         ]
     config = folder / "uwsd.toml"

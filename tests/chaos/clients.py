@@ -144,6 +144,7 @@ class Client:
             return
         while not FINAL.intersection(story.phases[-1:]) and not self._gives_up.is_set():
             self._look(_WAIT)
+            time.sleep(_PAUSE)  # a WAIT does not block in every phase
             if not fate.runs:
                 return
 

@@ -17,6 +17,7 @@ import pytest
 from tests.chaos.accounts import Losable
 from tests.chaos.site import Site, job_workers
 from tests.chaos.storm import Target
+from tests.engines.daemons import Daemons
 from tests.engines.docker import DockerEngine
 from tests.engines.kubernetes import NAMESPACE, Private
 from tests.engines.slurm import Slurm
@@ -41,15 +42,23 @@ def bounce(
     return Target(name, strike)
 
 
-def bounce_each(engine: Slurm | Private, *_: object) -> Targets:
+def bounce_each(engine: DockerEngine | Slurm | Private, *_: object) -> Targets:
     """Return every daemon of an engine."""
     daemons = engine.daemons
     if daemons is None:
         pytest.skip("the engine is somebody's own")
     return [
-        bounce(name, partial(daemons.kill, name), partial(daemons.restart, name))
+        bounce(name, partial(daemons.kill, name), partial(_restart, daemons, name))
         for name in daemons.names
     ]
+
+
+def _restart(daemons: Daemons, name: str) -> None:
+    try:
+        daemons.restart(name)
+    except Exception:  # what it needs, or is asked by, may be down as well
+        if not daemons.is_running(name):
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +109,6 @@ def _entries(_: ThisMachine, site: Site) -> Sequence[str]:
     return [str(entry) for queue in site.workspaces.glob(".queue-*") for entry in queue.iterdir()]
 
 
-def _dockerd(engine: DockerEngine, *_: object) -> Targets:
-    daemons = engine.daemons
-    assert daemons
-    return [
-        bounce("dockerd", engine.kill, engine.restart),
-        bounce("containerd", lambda: daemons.kill("containerd"), engine.restart),
-    ]
-
-
 def _containers(engine: DockerEngine, _: Site) -> Sequence[str]:
     with engine.client() as client:
         return [str(container["Names"]) for container in client.containers(all=True)]
@@ -128,7 +128,7 @@ ENGINES = (
         name="docker",
         fixture="own_docker",
         leftovers=_containers,
-        targets=_dockerd,
+        targets=bounce_each,
         losers=("dockerd", "containerd"),
     ),
     Engine(

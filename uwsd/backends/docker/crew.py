@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uwsd.backends.base import BackendError, Report, State, TaskRefused, Unreachable
-from uwsd.backends.docker.engine import GPUS, INSTANCE, JOB, NameTaken, NoImage
+from uwsd.backends.docker.engine import GPUS, INSTANCE, JOB, HalfStarted, NameTaken, NoImage
 from uwsd.backends.docker.images import Pulls
 from uwsd.backends.docker.orders import Held, Order
-from uwsd.backends.docker.settings import host_settings, settings
+from uwsd.backends.docker.settings import STARTED, host_settings, settings
 from uwsd.backends.docker.shared import Shared
 from uwsd.backends.docker.states import STAGES, Stage
 from uwsd.backends.names import key
@@ -144,7 +144,17 @@ class Crew:
             raise BackendError(f"its workspace cannot be prepared: {error}") from error
         # Written down first: of a start that nobody saw answered, it is known that it may be.
         if self._orders.ask_to_start(job):
-            self._engine.start(container)
+            try:
+                self._engine.start(container)
+            except HalfStarted:
+                self._start_over(job, container)
+                raise
+
+    def _start_over(self, job: str, container: str) -> None:
+        """Make way for another container, unless the command has run in this one."""
+        if not (self._shared.root / job / STARTED).exists():
+            self._engine.remove(container)
+            self._orders.change(job, starting=0)
 
     def _make(self, job: str, order: Order, gpus: Sequence[str]) -> str | None:
         """Return the container of a job, made now or before; None if it has been started."""

@@ -143,8 +143,18 @@ class Crew:
         except OSError as error:
             raise BackendError(f"its workspace cannot be prepared: {error}") from error
         # Written down first: of a start that nobody saw answered, it is known that it may be.
-        if self._orders.ask_to_start(job):
+        if not self._orders.ask_to_start(job):
+            return
+        try:
             self._engine.start(container)
+        except Unreachable:
+            raise
+        except BackendError:
+            # What is left of it in containerd may keep this one from ever being started. Should
+            # it have been started all the same, the next one leaves: see `settings`.
+            self._orders.change(job, starting=0)
+            self._engine.remove(container)
+            raise
 
     def _make(self, job: str, order: Order, gpus: Sequence[str]) -> str | None:
         """Return the container of a job, made now or before; None if it has been started."""

@@ -31,11 +31,14 @@ class Engine(Scripted):
     def __init__(self) -> None:
         super().__init__()
         self.before: dict[str, Callable[[], None]] = {}
+        self.after: dict[str, Callable[[], None]] = {}
         self.reports: dict[str, Report] = {}
 
     def submit(self, task: Task) -> Handle:
         self._prepare("submit")
-        return super().submit(task)
+        handle = super().submit(task)
+        self.after.get("submit", lambda: None)()
+        return handle
 
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
         self._prepare("poll")
@@ -111,6 +114,15 @@ def test_a_job_waits_while_its_engine_does_not_answer(stage: FaultStage) -> None
     assert stage.phase() is Phase.QUEUED
     del stage.engine.before["submit"]
     assert stage.see(State.RUNNING).phase is Phase.EXECUTING
+
+
+def test_a_lost_answer_is_asked_for_again_under_the_same_name(stage: FaultStage) -> None:
+    stage.engine.after["submit"] = silent
+    stage.supervisor.tick()
+    assert (stage.phase(), stage.store.unsettled()[0].handle) == (Phase.QUEUED, None)
+    del stage.engine.after["submit"]
+    assert stage.see(State.DONE).phase is Phase.COMPLETED
+    assert stage.engine.asked == ["submit j", "submit j"]
 
 
 def test_a_job_that_is_aborted_while_others_are_handed_over_is_not(stage: FaultStage) -> None:

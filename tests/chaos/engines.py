@@ -19,10 +19,12 @@ from tests.chaos.site import Site, job_workers
 from tests.chaos.storm import Target
 from tests.engines.daemons import Daemons
 from tests.engines.docker import DockerEngine
-from tests.engines.kubernetes import NAMESPACE, Private
+from tests.engines.kubernetes import NAMESPACE, Private, is_node_ready, is_ready
 from tests.engines.slurm import Slurm
 
 Targets = Sequence[Target]
+
+_HEALING = 180.0
 
 
 def bounce(
@@ -72,11 +74,23 @@ class Engine:
     targets: Callable[[Any, Site, Losable], Targets]
     """Return what can be killed of it; the jobs that this may cost are added to the last."""
     losers: tuple[str, ...] = ()  #: how targets are called whose end may be the end of any job
+    is_well: Callable[[Any], bool] = lambda _: True
+    """Whether it can run jobs; peace begins when it can."""
     patience: float = 0  #: seconds that it takes to recover by itself, beyond a minute
 
     def start(self, request: pytest.FixtureRequest) -> Any:
         """Start it; give what its fixture gives."""
         return request.getfixturevalue(self.fixture)
+
+    def heal(self, running: Any) -> str:
+        """Wait until it has recovered from a storm by itself; say so if it does not."""
+        deadline = time.monotonic() + _HEALING
+        while time.monotonic() < deadline:
+            with suppress(Exception):
+                if self.is_well(running):
+                    return ""
+            time.sleep(0.5)
+        return f"{self.name} has not recovered"
 
     def left(self, running: Any, site: Site) -> Sequence[str]:
         """Return what is left on it, or that nobody can say."""
@@ -136,7 +150,8 @@ ENGINES = (
         fixture="slurm_engine",
         leftovers=_batch_jobs,
         targets=bounce_each,
-        losers=("slurmd.",),
+        losers=("slurmd.", "slurmctld"),
+        is_well=lambda engine: engine.is_up(),
         patience=60,
     ),
     Engine(
@@ -145,6 +160,7 @@ ENGINES = (
         leftovers=_jobs_and_pods,
         targets=bounce_each,
         losers=("containerd", "kubelet"),
+        is_well=lambda engine: is_ready(engine) and is_node_ready(engine, "node1"),
         patience=60,
     ),
 )

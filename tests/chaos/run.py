@@ -74,6 +74,7 @@ def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
         client.thread.start()
     storm.begin()
     storm.end()
+    illness = engine.heal(running)
     peace = time.monotonic()
     patience = _MINUTE + engine.patience
     _join(clients, peace + patience)
@@ -83,7 +84,7 @@ def rage(site: Site, engine: Engine, running: Any, extent: Extent) -> Outcome:
     if any(name.startswith(engine.losers) for name in +storm.kills):
         losable = Losable(every=True)
     figures = accounts.examine(site, stories, losable)
-    figures.faults += storm.faults
+    figures.faults += [*storm.faults, *filter(None, [illness])]
     # Who cannot be served now is told so (503), whatever has just been killed.
     figures.faults += [f"an answer {status}" for status in answers if status in _BROKEN]
     ids = {*accounts.listed(site), *(story.job_id for story in stories)}

@@ -8,11 +8,12 @@ and this machine have to share the folder that ``UWSD_SLURM_FOLDER`` names.
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,11 @@ _INSTALL = "apt-get install slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mari
 _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 _GROUPS = Path("/sys/fs/cgroup")
 _ACCOUNT = "astro"
+
+_NEXT = (
+    *("slurm-wlm", "slurmdbd", "slurm-wlm-mysql-plugin", "slurm-wlm-jwt-plugin", "munge"),
+    *("mariadb-server", "procps", "python3-minimal", "acl"),
+)
 
 _CONF = """
 ClusterName={cluster}
@@ -57,6 +63,7 @@ AccountingStorageType=accounting_storage/{storage}
 PriorityType=priority/multifactor
 SchedulerParameters=sched_interval=2,bf_interval=5,batch_sched_delay=0,sched_min_interval=50000
 SlurmdParameters=config_overrides
+GresTypes=gpu
 {accounting}
 PartitionName=main Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=5 State=UP
 PartitionName=short Nodes={first_node} MaxTime=10 State=UP
@@ -64,7 +71,7 @@ PartitionName=short Nodes={first_node} MaxTime=10 State=UP
 
 _NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
-    " CPUs=8 RealMemory=8000 State=UNKNOWN"
+    " CPUs=8 RealMemory=8000 Gres=gpu:2 State=UNKNOWN"
 )
 
 _ACCOUNTING = """
@@ -113,7 +120,7 @@ class Slurm:
     daemons: Daemons | None = None  #: None: it is somebody else's, and nothing of it is killed
     nodes: tuple[str, ...] = ()
     shared: Path | None = None  #: a folder that its nodes see, where they do not see every one
-    folder: Path = field(default=Path("/"))  #: where a private one is, as its daemons see it
+    folder: Path = Path("/")  #: where a private one is
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run one of Slurm's commands as an administrator would; return what it prints."""
@@ -132,6 +139,12 @@ class Slurm:
         """Return what squeue calls the state of a job now."""
         return self.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).strip()
 
+    def configure(self, before: str, after: str) -> None:
+        """Change a line of slurm.conf, and tell the controller."""
+        conf = self.folder / "slurm.conf"
+        conf.write_text(conf.read_text().replace(before, after))
+        self.run("scontrol", "reconfigure")
+
     def is_up(self) -> bool:
         """Whether all nodes wait for jobs."""
         states = self.run("sinfo", "-h", "-N", "-p", "main", "-o", "%T", check=False).split()
@@ -145,8 +158,8 @@ def slurm(
     """Start a cluster, or take the one that is there; ``root``: of a system with another Slurm."""
     there = os.environ.get("SLURM_CONF")
     if there:
-        shared = Path(os.environ.get("UWSD_SLURM_FOLDER", Path.home()))
-        yield Slurm({"type": "slurm"}, dict(os.environ), shared=shared)
+        shared_there = Path(os.environ.get("UWSD_SLURM_FOLDER", Path.home()))
+        yield Slurm({"type": "slurm"}, dict(os.environ), shared=shared_there)
         return
     for tool in ("slurmctld", "slurmd", "munged", *(("slurmdbd", "mariadbd") * accounting)):
         if root == Path("/"):
@@ -155,15 +168,33 @@ def slurm(
         lack("a private Slurm cluster needs root")
     with TemporaryDirectory(prefix="uwsd-slurm-", dir=root / "tmp") as folder, ExitStack() as stack:
         Path(folder).chmod(0o755)  # jobs of other accounts have to reach munge's socket
-        start = _Start(Path(folder), root, accounting, min_job_age)
+        shared = stack.enter_context(_mounts(root)) if root != Path("/") else None
+        start = _Start(Path(folder), root, shared, accounting, min_job_age)
         stack.callback(start.sweep)
         yield start.all(stack.enter_context(start.daemons))
+
+
+@contextmanager
+def _mounts(root: Path) -> Iterator[Path]:
+    """Show a system what its daemons need of this one, and a folder of jobs that both see."""
+    with TemporaryDirectory(prefix="uwsd-shared-") as shared, ExitStack() as stack:
+        for place in ("/proc", "/sys", "/dev", shared):
+            there = root / place.lstrip("/")
+            there.mkdir(exist_ok=True)
+            subprocess.run(("mount", "--rbind", "--make-rslave", place, there), check=True)
+            stack.callback(subprocess.run, ("umount", "-R", "-l", there), check=True)
+        for file in ("/etc/hosts", "/etc/resolv.conf"):
+            shutil.copy(file, root / file.lstrip("/"))
+        yield Path(shared)
+    (root / shared.lstrip("/")).rmdir()
 
 
 class _Start:
     """What it takes to start a cluster: its files first, then one daemon after the other."""
 
-    def __init__(self, folder: Path, root: Path, accounting: bool, min_job_age: int) -> None:
+    def __init__(
+        self, folder: Path, root: Path, shared: Path | None, accounting: bool, min_job_age: int
+    ) -> None:
         self._folder = folder
         self._inside = Path("/") / folder.relative_to(root)
         self._prefix = () if root == Path("/") else ("chroot", str(root))
@@ -184,7 +215,8 @@ class _Start:
             prefix=self._prefix,
             daemons=self.daemons,
             nodes=self._nodes,
-            folder=self._inside,
+            shared=shared,
+            folder=folder,
         )
 
     def all(self, daemons: Daemons) -> Slurm:
@@ -242,6 +274,9 @@ class _Start:
             f"{conf}{chr(10).join(nodes)}\nPartitionName{partitions}"
         )
         (self._folder / "cgroup.conf").write_text(_CGROUP)
+        # Any two character devices pass for GPUs: nobody opens them.
+        gpus = "Name=gpu File=/dev/tty[0-1]"
+        (self._folder / "gres.conf").write_text(f"NodeName={','.join(self._nodes)} {gpus}\n")
         for name in ("munge.key", "jwt.key"):
             (self._folder / name).write_bytes(secrets.token_bytes(64))
             (self._folder / name).chmod(0o600)
@@ -298,6 +333,23 @@ class _Start:
         return True
 
 
+def next_debian() -> Path:
+    """Return the root of a Debian 13, which has Slurm 24.11: made once, where the variable says.
+
+    It takes a minute. ``UWSD_SLURM_NEXT`` names a folder that is there, or is to be made.
+    """
+    place = os.environ.get("UWSD_SLURM_NEXT")
+    if place is None:
+        pytest.skip("UWSD_SLURM_NEXT names no folder for a Debian 13 with Slurm 24.11")
+    root = Path(place)
+    if not (root / "usr/sbin/slurmctld").exists():
+        need("debootstrap", "apt-get install debootstrap")
+        packages = f"--include={','.join(_NEXT)}"
+        command = ("debootstrap", "--variant=minbase", packages, "trixie", str(root))
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
+    return root
+
+
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -316,7 +368,7 @@ def slurm_engine() -> Iterator[Slurm]:
 @pytest.fixture(scope="session")
 def slurm_without_accounting() -> Iterator[Slurm]:
     """A Slurm cluster that keeps no books, and forgets what has ended."""
-    with slurm(accounting=False) as engine:
+    with slurm(accounting=False, min_job_age=2) as engine:
         yield engine
 
 

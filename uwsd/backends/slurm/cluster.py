@@ -14,11 +14,12 @@ from uwsd.backends.slurm.notes import Note
 from uwsd.backends.slurm.options import Options
 
 _AT_ONCE = 500  #: ids or names in one question
+_SIGNAL = 5.0  #: seconds within which a job that runs can be signalled
 _PING = 5.0  #: seconds within which a controller answers to being called
 
 _LATER = re.compile(
-    r"MaxSubmit|MaxJobCount|GrpSubmit|Resource temporarily|try again|sudo: .*password is required"
-    r"|error: slurm_persist|No space|Slurmctld",
+    r"MaxSubmit|MaxJobCount|GrpSubmit|try again|sudo: .*(password is required|may not run)"
+    r"|No space",
     re.IGNORECASE,
 )
 """Refusals of sbatch that may be gone in a while; every other one is for good."""
@@ -65,12 +66,20 @@ class Cluster:
         with suppress(Failed):
             self._run("scontrol", "release", note.id, account=note.account)
 
-    def cancel(self, note: Note, *how: str) -> None:
-        """End whatever has the job's name; with ``--signal``, tell its worker to."""
-        # The name keeps us from ending a stranger's: ids are given away again in time.
-        which = (note.id,) if how else ()
+    def signal(self, note: Note, name: str) -> None:
+        """Signal a job's worker; end the job if that is not possible soon."""
+        which = (f"--name={note.key}", f"--signal={name}", "--batch", note.id)
+        try:
+            self._run("scancel", *which, account=note.account, timeout=_SIGNAL)
+        except Failed:  # it does not run
+            return
+        except Unreachable:  # scancel waits for a job that is suspended
+            self.cancel(note)
+
+    def cancel(self, note: Note) -> None:
+        """End whatever has the job's name: ids are given away again in time."""
         with suppress(Failed):
-            self._run("scancel", f"--name={note.key}", *how, *which, account=note.account)
+            self._run("scancel", f"--name={note.key}", account=note.account)
 
     def cancel_one(self, id_: str, note: Note) -> None:
         """End one of several jobs of a name."""
@@ -134,6 +143,11 @@ class Cluster:
     def settings(self) -> Mapping[str, str]:
         """Return the cluster's configuration."""
         return dict(_SETTING.findall(self._run("scontrol", "show", "config")))
+
+    def began(self) -> float:
+        """Return when its controller was started, in seconds since 1970."""
+        said = self.settings().get("BOOT_TIME", "")
+        return float(said) if said.isdigit() else 0.0
 
     def _sacct(self, account: str, *which: str) -> str:
         return self._run("sacct", "-X", "-n", "-P", *which, "-o", BOOK_FORMAT, account=account)

@@ -26,7 +26,7 @@ from uwsd.backends.base import (
 )
 from uwsd.backends.names import key
 from uwsd.backends.progress import read_progress
-from uwsd.backends.records import order
+from uwsd.backends.records import ended, order
 from uwsd.backends.slurm.accounts import account_of, share
 from uwsd.backends.slurm.cluster import Cluster
 from uwsd.backends.slurm.commands import Commands
@@ -74,7 +74,7 @@ class SlurmBackend(Backend):
             if note.id and not note.released:
                 with suppress(BackendError):  # `poll` will find it held
                     self._cluster.release(note)
-                    job.write_note(note._replace(released=True))
+                    job.write_note(note._replace(released=time.time()))
         return Handle(task.job_id)
 
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
@@ -163,29 +163,31 @@ class SlurmBackend(Backend):
         job = self._job(handle)
         if not job.task_file.exists():
             return Report(state=State.LOST, message="there is no such job")
-        if job.exit():
-            return Report(state=State.CANCELLED, message="it was cancelled")
-        return Report(state=State.WAITING, message="it is being handed over")
+        ending = job.exit()
+        waits = Report(state=State.WAITING, message="it is being handed over")
+        return ended(ending) if ending else waits
 
     def _hand_over(
         self, task: Task, job: SlurmJob, note: Note | None, account: str, lock: int
     ) -> Note:
         """Have Slurm take a job, unless it has: ``note`` says that it was asked before."""
-        ids: list[str] = []
-        if note is None:
-            note = self._write_down(task, job, account)
-        else:
-            if job.start() is not None:
-                return note  # it was cancelled meanwhile
-            ids = self._cluster.look_up(note.key, note.account, job.task_file.stat().st_mtime)
+        id_ = self._found(job, note) if note else None
+        note = note or self._write_down(task, job, account)
         try:
-            id_ = ids[0] if ids else self._submit(task, job, note, lock)
+            note = note._replace(id=self._submit(task, job, note, lock) if id_ is None else id_)
         except TaskRefused:
             shutil.rmtree(job.folder)
             raise
-        note = note._replace(id=id_)
         job.write_note(note)
         return note
+
+    def _found(self, job: SlurmJob, note: Note) -> str | None:
+        """Return the id of a job that Slurm may have taken; empty if it must not any more."""
+        start = job.start()
+        if start is not None:  # it has begun, or was cancelled
+            return start.where.get("slurm", "")
+        ids = self._cluster.look_up(note.key, note.account, job.task_file.stat().st_mtime)
+        return ids[0] if ids else None
 
     def _submit(self, task: Task, job: SlurmJob, note: Note, lock: int) -> str:
         text = script(self._options, self._worker, job.workspace)
@@ -209,7 +211,7 @@ class SlurmBackend(Backend):
             )
         )
         name = key(self._root, task.job_id)
-        note = Note(id="", key=name, account=account, duration=task.duration, released=False)
+        note = Note(id="", key=name, account=account, duration=task.duration, released=0)
         job.write_note(note)
         return note
 
@@ -232,7 +234,7 @@ class SlurmBackend(Backend):
         job.mark_cancelled()
         tracked = self._track(handle)
         if not job.forbid() and tracked is not None:
-            self._cluster.cancel(tracked.note, "--signal=QUIT", "--batch")
+            self._cluster.signal(tracked.note, "QUIT")
             if self._has_left(job, tracked):
                 return
         self._end_all(job, tracked)

@@ -14,9 +14,13 @@ from uwsd.backends.slurm.options import Options
 from uwsd.backends.slurm.states import meaning
 from uwsd.backends.slurm.tracked import Step, Tracked
 
+_SKEW = 5.0  #: seconds between the clocks of server and controller
 _SHARE = 10  #: how much longer than an answer of squeue the pause before the next is
 _SOON = 0.5  #: seconds between two questions while the end of a job is still to be told
 _AGAIN = 10.0  #: seconds after its time of grace, until a job's end is asked for again
+
+_WITHOUT_WORKER = (State.WAITING, State.HELD, State.SUSPENDED)
+"""States of jobs in which nobody is there to be told."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +69,18 @@ class Follower:
         now = time.monotonic()
         if job.stopping is None:
             # Its worker alone is told, and sees to the others.
-            self._cluster.cancel(job.note, "--signal=TERM", "--batch")
+            self._stop(job)
         elif now - job.stopping > self._options.grace + _AGAIN:
             self._cluster.cancel(job.note)
         else:
             return
         job.stopping = now
+
+    def _stop(self, job: Tracked) -> None:
+        if job.report is not None and job.report.state in _WITHOUT_WORKER:
+            self._cluster.cancel(job.note)
+        else:
+            self._cluster.signal(job.note, "TERM")
 
     def _ask(self, jobs: Collection[Tracked]) -> bool:
         """Ask squeue, if it is time to, and others about jobs that it does not know."""
@@ -122,14 +132,17 @@ class Follower:
         for other in self._others(job, self._queue):
             _log.warning("job %s of Slurm is cancelled: %s has its work", other, job.note.id)
             self._cluster.cancel_one(other, job.note)
-        if job.step is Step.RELEASE:
+        if job.step is Step.RELEASE or (job.step is Step.DOUBT and self._was_forgotten(job)):
             self._cluster.release(job.note)
-            job.note = job.note._replace(released=True)
+            job.note = job.note._replace(released=time.time())
             job.job.write_note(job.note)
         elif job.step is Step.CANCEL:
             self._cluster.cancel(job.note)
         elif job.stopping is not None and not job.is_over:
             self.press(job)
+
+    def _was_forgotten(self, job: Tracked) -> bool:
+        return self._cluster.began() > job.note.released - _SKEW
 
     def _others(self, job: Tracked, queue: Queue) -> Iterator[str]:
         """Find what Slurm has under the job's name beside it, as after an answer that was lost."""

@@ -81,7 +81,7 @@ def queued(text: str) -> Iterator[Listed]:
                 signal=signal,
                 started=_time(started),
                 ended=_time(ended),
-                node="" if node in ("n/a", "(null)") else node,
+                node=_node(node),
                 reason=reason.rstrip("|"),
             )
 
@@ -106,7 +106,7 @@ def read_books(text: str) -> Mapping[str, Listed]:
                     signal=signal,
                     started=_time(started),
                     ended=_time(ended),
-                    node=node,
+                    node=_node(node),
                 )
     return books
 
@@ -122,6 +122,10 @@ def _status(text: str) -> tuple[int | None, int | None]:
     else:
         code, signal = number, int(match[2])
     return (None, signal) if signal else (code, None)
+
+
+def _node(text: str) -> str:
+    return "" if text in ("n/a", "(null)", "None assigned") else text
 
 
 def _time(text: str) -> float | None:

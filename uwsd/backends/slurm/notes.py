@@ -34,7 +34,7 @@ class Note(NamedTuple):
     key: str  #: its name
     account: str  #: in which it runs; empty: the server's own
     duration: int  #: seconds
-    released: bool
+    released: float  #: when, in seconds since 1970; 0: not yet
 
 
 class SlurmJob(Records):

@@ -59,7 +59,10 @@ def arguments(options: Options, task: Task, key: str) -> list[str]:
         "--requeue" if options.requeue else "--no-requeue",
         f"--job-name={key}",
         f"--comment=uwsd {task.service}".rstrip(),
-        "--export=NONE",
+        # The environment of sbatch is ours, and next to nothing; without it Slurm would have each
+        # node log in to get one, which takes a second or more and may fail. No token goes along.
+        "--export=NONE" if options.token_file else "--export=ALL",
+        "--propagate=NONE",
         # The script goes to the job's folder itself: where that is missing, Slurm would go to
         # /tmp instead, and could not say why if it had to open a log there.
         "--chdir=/",

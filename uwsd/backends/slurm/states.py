@@ -95,9 +95,19 @@ HOLDS: Mapping[str, str] = {
     "JobHeldAdmin": "an administrator of the cluster holds it",
     "JobHoldMaxRequeue": "it was put back too often, and is held",
     "launch_failed_requeued_held": "its node could not start it, and it is held",
+    "job_requeued_in_held_state": "it was put back, and is held",
     "ReservationDeleted": "its reservation is gone, and it is held",
 }
 """Reasons of jobs that do not start by themselves."""
+
+
+def holds(reason: str) -> str | None:
+    """Say who holds a job that does not start by itself; None of another one."""
+    words = HOLDS.get(reason)
+    if words is None and "held" not in reason.lower():
+        return None
+    return f"{words or 'it is held on the cluster'} ({reason})"
+
 
 OUR_HOLD = "JobHeldUser"
 """The reason of a job between ``sbatch --hold`` and its release."""

@@ -26,12 +26,15 @@ from uwsd.backends.records import ended, moment
 from uwsd.backends.slurm.listing import Listed, Queue
 from uwsd.backends.slurm.notes import Note, SlurmJob
 from uwsd.backends.slurm.options import Options
-from uwsd.backends.slurm.states import HOLDS, OUR_HOLD, Meaning, is_hopeless, meaning, waits_for
+from uwsd.backends.slurm.states import OUR_HOLD, Meaning, holds, is_hopeless, meaning, waits_for
 from uwsd.backends.slurm.verdict import judged, judged_unrecorded, needs_record, needs_slurm
 from uwsd.worker.records import Exit, Start
 
 _LATE = 60.0
 """Seconds within which a record shows on this machine, and Slurm's word comes after a record."""
+
+_WRITTEN = 15.0
+"""Seconds within which a controller writes down what it was told."""
 
 _NOBODY = Report(state=State.LOST, message="there is no such job")
 
@@ -40,6 +43,7 @@ class Step(Enum):
     """What has to be told Slurm about a job."""
 
     RELEASE = auto()
+    DOUBT = auto()  #: released again, if its controller was killed before it had written that down
     CANCEL = auto()
 
 
@@ -59,6 +63,7 @@ class Tracked:
         self._options = options
         self._missed: tuple[int, float] = (0, 0.0)  # how often, and since when, it is not listed
         self._hopeless: float | None = None
+        self._free: float | None = None  # since when it waits, and is not held
         self._over: float | None = None
 
     @property
@@ -100,12 +105,19 @@ class Tracked:
         if reason == OUR_HOLD and not self.note.released:
             self.step = Step.RELEASE
             return Report(state=State.WAITING, message="it is being handed over")
-        if reason in HOLDS:
-            return Report(state=State.HELD, message=f"{HOLDS[reason]} ({reason})")
+        if held := holds(reason):
+            if reason == OUR_HOLD and not self._has_been_free():
+                self.step = Step.DOUBT
+            return Report(state=State.HELD, message=held)
         if is_hopeless(reason) and self._give_up(reason):
             return self._begun(None, None)
+        self._free = self._free or time.monotonic()
         message = means.message or waits_for(reason)
         return Report(state=means.state, message=message + _estimate(listed.started))
+
+    def _has_been_free(self) -> bool:
+        """Whether its release is surely on the controller's disk: then it was held by somebody."""
+        return self._free is not None and time.monotonic() - self._free > _WRITTEN
 
     def _give_up(self, reason: str) -> bool:
         """Say whether a job that can never start has been waited for long enough, and is closed."""
@@ -125,7 +137,7 @@ class Tracked:
         if start is None and means is None:
             self._expect_start()
             return Report(state=State.WAITING, message=waits_for("None"))
-        self.expected = self.job.exit_file
+        self.expected = self.job.exit_file if start else self.job.try_file(self.restarts)
         state = means.state if means and means.state is not State.WAITING else State.RUNNING
         return Report(
             state=state,

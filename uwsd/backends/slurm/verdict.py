@@ -63,7 +63,8 @@ def judged_unrecorded(last: Listed, *, cancelled: bool) -> Report:
         state=state,
         message=message,
         transient=transient,
-        started=moment(last.started),
+        # Slurm gives a start to a job that never had a node, too: the time of its end.
+        started=moment(last.started) if last.node else None,
         ended=moment(last.ended),
     )
 

@@ -91,7 +91,6 @@ DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort={port}
 SlurmUser=root
-LogFile={folder}/slurmdbd.log
 PidFile={folder}/slurmdbd.pid
 StorageType=accounting_storage/mysql
 StorageHost=127.0.0.1

@@ -128,7 +128,7 @@ def _run(
         raise Unreachable(f"{name} did not answer within {timeout:g} s") from None
     if process.returncode == 0:
         return out
-    said = " ".join(said.split())[:_FEW] or f"exit status {process.returncode}"
+    said = " ".join((said.strip() or out).split())[:_FEW] or f"exit status {process.returncode}"
     if _NOBODY_ANSWERS.search(said) or process.returncode in _NOT_STARTED:
         raise Unreachable(f"{name}: {said}")
     raise Failed(said)

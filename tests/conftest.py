@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.postgresql import fresh_database, postgresql
-from tests.engines.slurm import slurm_engine, slurm_without_accounting  # noqa: F401
+from tests.engines.slurm import next_slurm_engine, slurm_engine, slurm_without_accounting  # noqa: F401
 from tests.engines.sshd import ssh  # noqa: F401
 from tests.serving import Server
 from uwsd.database import Database

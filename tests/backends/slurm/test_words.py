@@ -5,11 +5,12 @@ written after their documentation.
 """
 
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.backends.contract import task
-from uwsd.backends.base import State, Task
+from uwsd.backends.base import State, Task, Unreachable
 from uwsd.backends.slurm import Options
 from uwsd.backends.slurm.commands import Commands
 from uwsd.backends.slurm.listing import Queue, read_books
@@ -96,7 +97,7 @@ ALL_STATES = """
     PENDING RUNNING SUSPENDED COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL PREEMPTED BOOT_FAIL
     DEADLINE OUT_OF_MEMORY LAUNCH_FAILED UPDATE_DB REQUEUED REQUEUE_HOLD SPECIAL_EXIT RESIZING
     CONFIGURING COMPLETING STOPPED RECONFIG_FAIL POWER_UP_NODE REVOKED REQUEUE_FED RESV_DEL_HOLD
-    SIGNALING STAGE_OUT EXPEDITING
+    SIGNALING STAGE_OUT EXPEDITING GETENV_FAILED
 """
 
 
@@ -134,7 +135,7 @@ def test_no_end_is_taken_for_success_without_a_record() -> None:
         (Exit("stop", signal=15), "NODE_FAIL", State.FAILED),
         (Exit("stop", signal=15), "DEADLINE", State.EXCEEDED),
         (Exit("stop", signal=15), "COMPLETED", State.LOST),
-        (Exit("duration"), "TIMEOUT", State.EXCEEDED),
+        (Exit("duration", message="too long"), "TIMEOUT", State.EXCEEDED),
         (Exit("cancel"), "CANCELLED", State.CANCELLED),
         (Exit("fetch", message="no"), "FAILED", State.FAILED),
     ],
@@ -203,9 +204,7 @@ def test_slurms_limit_leaves_room_for_the_workers(duration: int, expected: int) 
     assert 60 * expected >= duration + Options().grace + 60
 
 
-def test_the_script_quotes_what_an_administrator_has_named(tmp_path: object) -> None:
-    from pathlib import Path
-
+def test_the_script_quotes_what_an_administrator_has_named() -> None:
     text = script(Options(python="/opt/py thon; x"), Path("/a b/$(c)"), Path("/d'e"))
     assert "cd '/d'\"'\"'e' || exit 74\n" in text
     assert "'/opt/py thon; x' -I -S '/a b/$(c)'" in text
@@ -218,11 +217,17 @@ def test_arguments_hold_nothing_that_a_client_has_sent() -> None:
 
 
 def test_apptainer_is_given_what_it_takes() -> None:
-    from pathlib import Path
-
     options = Options(
-        wrap=("apptainer", "exec", "--containall", "--bind", "{workspace}", "--pwd", "{outputs}")
-        + ("{image}",)
+        wrap=(
+            "apptainer",
+            "exec",
+            "--containall",
+            "--bind",
+            "{workspace}",
+            "--pwd",
+            "{outputs}",
+            "{image}",
+        )
     )
     sent = task("python3", "x.py", environment={"HOME": "/w", "N": "1"}, image="/images/a.sif")
     command, environment = wrapped(options, sent, Path("/w"))
@@ -232,9 +237,8 @@ def test_apptainer_is_given_what_it_takes() -> None:
     assert wrapped(options, task("true"), Path("/w"))[0] == ["true"]
 
 
-def test_a_command_that_may_not_be_killed_is_let_go() -> None:
+def test_a_command_that_takes_too_long_is_let_go_with_all_that_it_started() -> None:
     began = time.monotonic()
-    from uwsd.backends.base import Unreachable
 
     with pytest.raises(Unreachable, match="did not answer within 1 s"):
         Commands(Options(via=("sh", "-c", "sleep 30", "sh"), timeout=1)).run("squeue")

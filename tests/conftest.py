@@ -9,7 +9,7 @@ import pytest
 from tests.engines.docker import docker_server, own_docker
 from tests.engines.kubernetes import kubernetes_engine, private_kubernetes
 from tests.engines.postgresql import fresh_database, postgresql
-from tests.engines.slurm import slurm_engine, slurm_without_accounting
+from tests.engines.slurm import next_slurm_engine, slurm_engine, slurm_without_accounting
 from tests.engines.sshd import ssh
 from tests.serving import Server
 from uwsd.database import Database

@@ -74,6 +74,7 @@ class BackendContract:
     many = int(os.environ.get("UWSD_MANY", "200"))  #: jobs that are handed over in one go
     cuts = 8  #: submissions that are killed on their way
     submitting = 0.1  #: seconds within which such a submission is killed
+    glimpse = 0.5  #: seconds that a job runs which is surely seen to run
     engine_adds: frozenset[str] = frozenset()  #: environment variables that it cannot leave out
     over_memory: Collection[State] = (State.EXCEEDED,)
 
@@ -239,7 +240,7 @@ class BackendContract:
             lambda: (logs / "stderr").exists() and (logs / "stderr").read_text() == "err\n"
         )
         assert (logs / "stdout").read_text() == "out\n"
-        assert backend.poll([handle])[handle].state is State.RUNNING
+        self.wait_for(lambda: backend.poll([handle])[handle].state is State.RUNNING)
         backend.release(handle)
 
     def test_a_job_tells_how_far_it_is(self, new_backend: NewBackend) -> None:
@@ -389,7 +390,7 @@ class BackendContract:
 
     def test_states_only_go_forward(self, new_backend: NewBackend) -> None:
         backend = new_backend()
-        handle = backend.submit(shell("sleep 0.5"))
+        handle = backend.submit(shell(f"sleep {self.glimpse}"))
         deadline = time.monotonic() + self.patience
         seen = [State.WAITING]
         while not seen[-1].is_over and time.monotonic() < deadline:

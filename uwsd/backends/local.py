@@ -9,7 +9,7 @@ there says how the job is, the first line that fits:
 no ``task.json``                 LOST: nobody has handed it over
 no ``start.json``                WAITING for one of the slots
 its worker lives                 RUNNING; the exit record is read after the worker has gone
-``exit.json``                    what it says, see `_ENDINGS`; DONE is exit status 0 alone
+``exit.json``                    what it says, see `records.ENDINGS`; DONE is exit status 0 alone
 otherwise                        its processes are ended, and an exit record says so: CANCELLED
                                  if that was asked, else LOST
 ===============================  =========================================================
@@ -24,8 +24,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,24 +42,12 @@ from uwsd.backends.base import (
 )
 from uwsd.backends.line import in_line
 from uwsd.backends.progress import read_progress
+from uwsd.backends.records import ended, moment, order
 from uwsd.backends.workspace import FOLDER_NAME, check, lay_out
 from uwsd.worker.aftermath import bury
 from uwsd.worker.launch import launch
 from uwsd.worker.processes import NOBODY, open_process
-from uwsd.worker.records import Exit, Order, Records, Start
-
-_ENDINGS: Mapping[str, tuple[State, str]] = {
-    "exit": (State.FAILED, ""),
-    "cancel": (State.CANCELLED, "it was cancelled"),
-    "duration": (State.EXCEEDED, ""),
-    "memory": (State.EXCEEDED, ""),
-    "launch": (State.FAILED, ""),
-    "fetch": (State.FAILED, ""),
-    "stop": (State.LOST, "it was stopped from outside, as when the machine goes down"),
-    "restart": (State.LOST, "the machine was restarted while it ran"),
-    "lost": (State.LOST, "its worker is gone, and nobody saw how it ended"),
-}
-"""What each ``why`` of an exit record means, and what to say of it if the record does not."""
+from uwsd.worker.records import Records, Start
 
 _PATIENCE = 5.0  #: seconds for a killed process to be gone
 
@@ -195,15 +182,7 @@ class LocalBackend(Backend):
     def _write_down(self, task: Task, job: Records) -> None:
         lay_out(task, job.workspace)
         job.folder.mkdir(mode=0o700, exist_ok=True)
-        order = Order(
-            command=list(task.command),
-            environment=dict(task.environment),
-            fetch=[asdict(item) for item in task.fetch],
-            duration=task.duration,
-            memory=task.memory,
-            grace=self._grace,
-        )
-        job.write_order(order)
+        job.write_order(order(task, grace=self._grace))
         # The kernel stamps files by the tick, and within one there may come many jobs.
         os.utime(job.task_file, ns=(time.time_ns(), time.time_ns()))
 
@@ -281,12 +260,12 @@ class LocalBackend(Backend):
     def _report_started(self, job: Records, start: Start) -> Report:
         if self._worker(job) is not None:
             progress = read_progress(job.workspace)
-            return Report(state=State.RUNNING, started=_moment(start.at), progress=progress)
+            return Report(state=State.RUNNING, started=moment(start.at), progress=progress)
         ending = job.exit() or bury(job, start)
         if ending is None:
             message = "its worker is gone, and its processes are being ended"
             return Report(state=State.UNKNOWN, message=message)
-        return _ended(ending)
+        return ended(ending)
 
 
 def _has_ended(process: int, *, within: float = 0) -> bool:
@@ -301,31 +280,3 @@ def _named(entry: Path) -> str:
 
 def _facts(start: Start) -> Mapping[str, str]:
     return {"host": os.uname().nodename, "process": f"{start.worker.pid}"}
-
-
-def _ended(ending: Exit) -> Report:
-    state, message = _ENDINGS[ending.why]
-    if ending.why == "exit":
-        state = State.DONE if ending.code == 0 else state
-        message = _cause(ending)
-    return Report(
-        state=state,
-        message=ending.message or message,
-        exit_code=ending.code,
-        started=_moment(ending.started),
-        ended=_moment(ending.ended),
-        transient=state is State.LOST,
-    )
-
-
-def _cause(ending: Exit) -> str:
-    if not ending.signal:
-        return f"exit status {ending.code}" if ending.code else ""
-    try:
-        return f"killed by {signal.Signals(ending.signal).name}"
-    except ValueError:  # one of the many real-time signals that have no name
-        return f"killed by signal {ending.signal}"
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -10,4 +10,4 @@ from types import ModuleType
 package = ModuleType("worker")
 package.__path__ = [str(Path(__file__).parent)]
 sys.modules[package.__name__] = package
-sys.exit(import_module("worker.run").main(sys.argv[1]))
+sys.exit(import_module("worker.run").main(*sys.argv[1:]))

@@ -1,11 +1,14 @@
 """The addresses of a host, how to reach one, and which are on the public Internet."""
 
+from __future__ import annotations
+
 import socket
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from threading import Thread
+from typing import Union
 
-_Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+_Address = Union[tuple[str, int], tuple[str, int, int, int], tuple[int, bytes]]
 Resolved = tuple[socket.AddressFamily, socket.SocketKind, int, str, _Address]
 """What getaddrinfo tells of one address."""
 

@@ -1,5 +1,7 @@
 """What is done in the place of a worker that died: its processes are ended, its record written."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time

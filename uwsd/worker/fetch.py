@@ -6,6 +6,8 @@ starts over. A refusal reads the same for an open, a closed and a filtered port 
 that may not be asked, so that nobody can scan a network with it.
 """
 
+from __future__ import annotations
+
 import io
 import re
 import socket
@@ -13,10 +15,10 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin
 
 from .addresses import connect, is_public, resolve
@@ -28,8 +30,7 @@ class Refused(Exception):
     """The content is not fetched; the text is for the owner of the job."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Url:
+class Url(NamedTuple):
     """An http or https URL that is well formed."""
 
     scheme: str
@@ -94,8 +95,7 @@ def fetch(
         raise Refused(f"{target.name} cannot be fetched: {refusal}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
+class _Terms(NamedTuple):
     """What one transfer may do."""
 
     max_bytes: int

@@ -1,5 +1,7 @@
 """Start a worker, and give it its job."""
 
+from __future__ import annotations
+
 import os
 import signal
 from pathlib import Path

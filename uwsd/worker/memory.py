@@ -1,5 +1,7 @@
 """Limits on memory: a control group where there is one to be had, a resource limit elsewhere."""
 
+from __future__ import annotations
+
 import os
 import resource
 from collections.abc import Iterator, Mapping
@@ -52,8 +54,20 @@ class GroupLimit(Limit):
 
     def was_hit(self) -> bool:
         """Say whether the kernel has killed anybody for going over it."""
-        lines = self._events.read_text(encoding="ascii").splitlines()
-        return any(name == "oom_kill" and count != "0" for name, count in map(str.split, lines))
+        return _kills(self._events) > 0
+
+
+class OwnGroup(Limit):
+    """The limit that an engine has set on the group that this process is in."""
+
+    def __init__(self, events: Path | None) -> None:
+        super().__init__(0)
+        self._events = events
+        self._before = _kills(events) if events else 0
+
+    def was_hit(self) -> bool:
+        """Say whether the kernel has killed anybody in the group since this was made."""
+        return self._events is not None and _kills(self._events) > self._before
 
 
 def limit(size: int, name: str) -> Limit:
@@ -62,6 +76,30 @@ def limit(size: int, name: str) -> Limit:
         with suppress(OSError):
             return GroupLimit(parent / name, values, events)
     return Limit(size)
+
+
+def own_group() -> Limit:
+    """Return the limit of the group that this process is in, as far as it can be seen."""
+    for line in _memberships():
+        _, controllers, path = line.split(":", 2)
+        below = path.lstrip("/")
+        if "memory" in controllers.split(","):
+            events = _ROOT / "memory" / below / "memory.oom_control"
+        else:
+            events = _ROOT / below / "memory.events"
+        if events.exists():
+            return OwnGroup(events)
+    return OwnGroup(None)
+
+
+def _memberships() -> list[str]:
+    return Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+
+
+def _kills(events: Path) -> int:
+    """Return how many processes of a group the kernel has killed for want of memory."""
+    lines = map(str.split, events.read_text(encoding="ascii").splitlines())
+    return sum(int(count) for name, count in lines if name == "oom_kill")
 
 
 def members(group: str) -> list[int]:
@@ -79,7 +117,7 @@ def remove(group: str) -> None:
 
 def _places(size: int) -> Iterator[tuple[Path, Mapping[str, int], str]]:
     """Find groups that may be given a child with a limit, and what makes the limit there."""
-    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+    for line in _memberships():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):  # version 1
             yield _ROOT / f"memory{path}", {"memory.limit_in_bytes": size}, "memory.oom_control"

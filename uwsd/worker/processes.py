@@ -1,5 +1,7 @@
 """Processes as /proc shows them, and how to know one again."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,5 +1,7 @@
 """One job, from the claim to the exit record."""
 
+from __future__ import annotations
+
 import os
 import resource
 import signal
@@ -9,27 +11,50 @@ from functools import partial
 from pathlib import Path
 
 from .child import Child, adopt_orphans
-from .memory import limit, remove
+from .memory import limit, own_group, remove
 from .processes import identify
 from .records import Exit, Leader, Order, Records
+from .sharing import open_up
 from .tree import EVENTS, Tree
 
 _TAKEN = 75  #: exit status of a worker whose job has another one
 _NEVER = 1e6  #: seconds
+_LOOK_AGAIN = 10.0  #: seconds between two looks at the limits, where nobody can tell of new ones
 _WELL = Exit("exit", code=0)
 
 
-def main(workspace: str) -> int:
-    """Run the job of this workspace, unless it has a worker already."""
+def main(workspace: str, *words: str) -> int:
+    """Run the job of this workspace, unless it has a worker already.
+
+    An engine that has started this worker tells in ``words`` where it is, such as ``host=n1``;
+    ``restart=2``: it has begun the job twice before. Its books are then given the job's exit
+    status.
+    """
     _settle(workspace)
     records = Records(Path.cwd())
     order = records.order()
-    if order is None or not records.claim(identify(os.getpid())):
+    where = dict(word.split("=", 1) for word in words)
+    restart = int(where.get("restart") or 0)
+    if order is None or (restart and not records.set_aside(restart)):
         return _TAKEN
+    if not records.claim(identify(os.getpid()), where):
+        return _TAKEN
+    records.keep_room()
     ended = _Job(order, records).carry_out()
+    if order.remote and not records.is_claimed_by(identify(os.getpid())):
+        return _TAKEN
+    if order.shared:
+        open_up(records.workspace)
     start = records.start()
     records.write_exit(ended._replace(started=start and start.at, ended=time.time()))
-    return 0
+    return _status(ended) if order.remote else 0
+
+
+def _status(ended: Exit) -> int:
+    """Return an exit status that tells of the job's end what a number can."""
+    if ended.why != "exit":
+        return 1
+    return 128 + ended.signal if ended.signal else ended.code or 0
 
 
 def _settle(workspace: str) -> None:
@@ -50,7 +75,11 @@ class _Job:
         self._records = records
         self._grace = order.grace
         self._begin = time.monotonic()
-        self._memory = limit(order.memory, f"uwsd-{records.workspace.name}")
+        self._pause = _LOOK_AGAIN if order.remote else _NEVER
+        self._me = identify(os.getpid())
+        # An engine has set its own, on a group that is the job's alone.
+        name = f"uwsd-{records.workspace.name}"
+        self._memory = own_group() if order.remote else limit(order.memory, name)
 
     def carry_out(self) -> Exit:
         """Fetch what is to be fetched, run the command, and say how it ended."""
@@ -63,7 +92,6 @@ class _Job:
     def _step(self, name: str, action: Callable[[], None]) -> Exit:
         """Run one process, and whatever comes from it, until nobody is left."""
         child = Child(partial(self._limited, action))
-        self._records.write_leader(Leader(identify(child.pid), self._memory.group))
         tree = Tree(child.pid)
         why = self._wait(tree)
         tree.end(self._grace)
@@ -73,8 +101,7 @@ class _Job:
             message = f"it was stopped when it had run for {self._duration()} s, as long as it may"
             return ended._replace(message=message)
         if why == "exit" and self._memory.was_hit():
-            message = f"it was stopped because it used more than {self._order.memory} bytes"
-            return ended._replace(why="memory", message=message)
+            return ended._replace(why="memory", message=self._too_much())
         if why == "exit" and (complaint := child.complaint()):
             return Exit(name, message=complaint)
         return ended
@@ -86,12 +113,20 @@ class _Job:
             remaining = self._remaining()
             if remaining <= 0:
                 return "duration"
-            event = signal.sigtimedwait(EVENTS, remaining)
+            event = signal.sigtimedwait(EVENTS, min(remaining, self._pause))
             if event and event.si_signo in {signal.SIGTERM, signal.SIGQUIT}:
                 self._grace = 0 if event.si_signo == signal.SIGQUIT else self._grace
                 return "cancel" if self._records.cancel_file.exists() else "stop"
+            if self._is_dismissed():
+                return "cancel"
             tree.reap()
         return "exit"
+
+    def _is_dismissed(self) -> bool:
+        """Whether the job is not ours any more, where an engine may be unable to tell."""
+        return self._order.remote and (
+            self._records.cancel_file.exists() or not self._records.is_claimed_by(self._me)
+        )
 
     def _remaining(self) -> float:
         duration = self._duration()
@@ -101,7 +136,14 @@ class _Job:
         amended = self._records.duration()
         return self._order.duration if amended is None else amended
 
+    def _too_much(self) -> str:
+        most = f"{self._order.memory} bytes" if self._order.memory else "it may"
+        return f"it was stopped because it used more memory than {most}"
+
     def _limited(self, action: Callable[[], None]) -> None:
+        # Written down by the leader itself, before anything else of the job can run: a worker
+        # that is killed leaves nobody whom its record does not lead to.
+        self._records.write_leader(Leader(identify(os.getpid()), self._memory.group))
         self._memory.join()
         action()
 
@@ -116,8 +158,10 @@ class _Job:
 
     def _become_command(self) -> None:
         program = self._order.command[0]
+        inherited = {n: os.environ[n] for n in self._order.inherit if n in os.environ}
+        environment = {**inherited, **self._order.environment}
         os.chdir("outputs")
         try:
-            os.execvpe(program, self._order.command, self._order.environment)  # noqa: S606
+            os.execvpe(program, self._order.command, environment)  # noqa: S606
         except OSError as error:
             raise RuntimeError(f"cannot start {program!r}: {error.strerror}") from None

@@ -1,5 +1,7 @@
 """All processes of a job: waiting for them, and ending them."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time

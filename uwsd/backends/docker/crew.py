@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uwsd.backends.base import BackendError, Report, State, TaskRefused, Unreachable
-from uwsd.backends.docker.engine import GPUS, INSTANCE, JOB, NameTaken, NoImage
+from uwsd.backends.docker.engine import GPUS, INSTANCE, JOB, HalfStarted, NameTaken, NoImage
 from uwsd.backends.docker.images import Pulls
 from uwsd.backends.docker.orders import Held, Order
-from uwsd.backends.docker.settings import host_settings, settings
+from uwsd.backends.docker.settings import STARTED, host_settings, settings
 from uwsd.backends.docker.shared import Shared
 from uwsd.backends.docker.states import STAGES, Stage
 from uwsd.backends.names import key
@@ -149,18 +149,18 @@ class Crew:
         except OSError as error:
             raise BackendError(f"its workspace cannot be prepared: {error}") from error
         # Written down first: of a start that nobody saw answered, it is known that it may be.
-        if not self._orders.ask_to_start(job):
-            return
-        try:
-            self._engine.start(container)
-        except Unreachable:
-            raise
-        except BackendError:
-            # What is left of it in containerd may keep this one from ever being started. Should
-            # it have been started all the same, the next one leaves: see `settings`.
-            self._orders.change(job, starting=0)
+        if self._orders.ask_to_start(job):
+            try:
+                self._engine.start(container)
+            except HalfStarted:
+                self._start_over(job, container)
+                raise
+
+    def _start_over(self, job: str, container: str) -> None:
+        """Make way for another container, unless the command has run in this one."""
+        if not (self._shared.root / job / STARTED).exists():
             self._engine.remove(container)
-            raise
+            self._orders.change(job, starting=0)
 
     def _make(self, job: str, order: Order, gpus: Sequence[str]) -> str | None:
         """Return the container of a job, made now or before; None if it has been started."""

@@ -44,6 +44,10 @@ class NameTaken(BackendError):
     """There is a container of that name."""
 
 
+class HalfStarted(BackendError):
+    """The engine or its containerd was killed in the midst of a start; it takes no second one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A line of the engine's list of containers."""
@@ -97,11 +101,13 @@ class Engine:
             return str(made["Id"])
 
     def start(self, container: str) -> None:
-        """Start a container. Raises `TaskRefused` if that will never be."""
+        """Start a container. Raises `TaskRefused`, or `HalfStarted`, if that will never be."""
         with self._asking() as client:
             try:
                 client.start(container)
             except APIError as error:
+                if "already exists" in _words(error):
+                    raise HalfStarted(_words(error)) from error
                 _tell_apart(error)
                 raise
 

@@ -29,6 +29,8 @@ exec "$@"
 ``set -C`` lets the shell make the file only if it is not there, in one step.
 """
 
+STARTED = "run/started"
+"""That file, in the workspace."""
 TWICE = 75  #: exit status of a second start
 
 

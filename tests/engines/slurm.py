@@ -29,7 +29,7 @@ _ACCOUNT = "astro"
 
 _NEXT = (
     *("slurm-wlm", "slurmdbd", "slurm-wlm-mysql-plugin", "slurm-wlm-jwt-plugin", "munge"),
-    *("mariadb-server", "procps", "python3-minimal", "acl"),
+    *("mariadb-server", "procps", "python3", "acl"),
 )
 
 _CONF = """

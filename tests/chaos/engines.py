@@ -26,6 +26,7 @@ from tests.engines.slurm import Slurm
 Targets = Sequence[Target]
 
 _HEALING = 180.0
+_STAYS = 5.0
 
 
 def bounce(
@@ -57,11 +58,14 @@ def bounce_each(engine: DockerEngine | Slurm | Private, *_: object) -> Targets:
 
 
 def _restart(daemons: Daemons, name: str) -> None:
-    try:
-        daemons.restart(name)
-    except Exception:  # what it needs, or is asked by, may be down as well
-        if not daemons.is_running(name):
-            raise
+    """Start a daemon until it stays, as an init system does: what it needs may be down as well."""
+    give_up = time.monotonic() + _HEALING
+    while time.monotonic() < give_up:
+        with suppress(Exception):
+            daemons.restart(name, within=_STAYS)
+        if daemons.is_running(name):
+            return
+    raise TimeoutError(f"{name} does not stay: {daemons.log(name)[-500:]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from uwsd.registry.store import RecordStore
 from uwsd.rights import anonymous_rights, authentication
 from uwsd.room import NoRoom, is_lack_of_room
 from uwsd.site import Site
+from uwsd.staging import staging
 from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
 from uwsd.uws.resources.blueprint import EXTENSION, JobIdConverter, JobLists
@@ -67,6 +68,7 @@ def create_app(settings: Settings, aside: Aside = at_once) -> Flask:
     app.register_blueprint(vosi)
     app.register_blueprint(dali)
     app.register_blueprint(oai)
+    app.register_blueprint(staging)
     _add_manners(app)
     app.add_url_rule("/healthz", "healthz", _healthz)
     server = settings.server
@@ -147,7 +149,7 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        if is_lack_of_room(error):
+        if is_lack_of_room(error):  # the log may be on that disk
             _log.warning("%s %r: %s", request.method, request.path, error)
             return refuse(NoRoom())
         if isinstance(error, DATABASE_FAULTS):

@@ -14,9 +14,11 @@ from uwsd.uws.job import LOGS, Job, Result
 from uwsd.uws.rows import Execution
 from uwsd.uws.store import JobStore
 from uwsd.uws.workspace import Workspaces
+from uwsd.uws.xmltext import legible
 from uwsd.watch import Watch
 
 _LOG_TYPE = "text/plain; charset=utf-8"
+_LAST_WORDS = 4096  # bytes of stderr
 _log = logging.getLogger(__name__)
 
 
@@ -99,10 +101,18 @@ class Outcomes:
                 results = missing.found
                 if report.state is State.DONE:
                     report = replace(report, state=State.FAILED, message=str(missing))
+            report = self._explained(job, report, capability)
         job = told(job, report, at=self._clock())
         if job.started is None:
             return job
         return replace(job, results=results + self._logs(job.id, report.state.is_over))
+
+    def _explained(self, job: Job, report: Report, capability: Capability) -> Report:
+        """Return the report of a command that ended badly with its own account of that."""
+        if report.state is not State.FAILED or not report.exit_code:
+            return report
+        said = self._workspaces.tail(job.id, "logs/stderr", _LAST_WORDS)
+        return replace(report, message=legible(capability.cause(said)) or report.message)
 
     def _logs(self, job_id: str, final: bool) -> tuple[Result, ...]:
         return tuple(

@@ -2,11 +2,13 @@
 
 import select
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from kubernetes import client
 
+from tests.engines.daemons import wait_until
 from tests.engines.kubernetes import Given, Private
 from uwsd.backends.base import BackendError, Handle
 from uwsd.backends.kubernetes import Options
@@ -43,9 +45,10 @@ class WithBackends:
             return made[-1]
 
         yield backend
+        last = backend()
         for workspace in workspaces.glob("[!.]*"):
-            while not is_released(backend(), Handle(workspace.name)):
-                pass
+            handle = Handle(workspace.name)
+            wait_until(partial(is_released, last, handle), 60, f"{handle} cannot be released")
         for each in made:
             each.close()
 
@@ -66,6 +69,7 @@ class WithBackends:
 
 def is_released(backend: KubernetesBackend, handle: Handle) -> bool:
     try:
+        backend.poll([])  # it waits for a while after each
         backend.release(handle)
     except BackendError:
         return False

@@ -38,6 +38,12 @@ class TestDockerBackend(BackendContract):
     patience = max(30.0, many * 0.5)
     engine_adds = frozenset(("HOME", "HOSTNAME", "OLDPWD", "PWD", "SHLVL"))
 
+    @pytest.fixture(autouse=True)
+    def differences(self, docker_server: DockerEngine) -> None:
+        if docker_server.is_podman:
+            self.engine_adds |= {"TERM", "container"}
+            self.over_memory = (State.EXCEEDED, State.FAILED)  # it does not always tell
+
     @pytest.fixture
     def workspaces(self, docker_server: DockerEngine, tmp_path: Path) -> Iterator[Path]:
         root = tmp_path / "jobs"
@@ -92,7 +98,7 @@ class TestDockerBackend(BackendContract):
     @as_root
     def test_an_image_may_be_written_to_if_that_is_allowed(self, make: Make) -> None:
         backend = make(read_only=False, user="0:0")
-        assert self.wait(backend, backend.submit(shell("touch /x"))).state is State.DONE
+        assert self.wait(backend, backend.submit(shell("touch /bin/x"))).state is State.DONE
 
     def test_the_engine_limits_processes_processors_and_memory(
         self, make: Make, docker_server: DockerEngine, workspaces: Path
@@ -152,6 +158,8 @@ class TestDockerBackend(BackendContract):
         backend = make()
         hog = "head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null; exit 0"
         report = self.wait(backend, backend.submit(shell(hog, memory=100_000_000)))
+        if State.FAILED in self.over_memory:
+            pytest.skip("that engine does not always tell")
         assert (report.state, report.exit_code) == (State.EXCEEDED, 0)
         assert "100000000 bytes" in report.message
         assert "exit status 0" in report.message
@@ -173,11 +181,11 @@ class TestDockerBackend(BackendContract):
         self, make: Make, docker_server: DockerEngine
     ) -> None:
         with docker_server.client() as client:
-            client.import_image_from_data(bytes(10240), repository="uwsd-empty", tag="1")
+            client.import_image_from_data(bytes(10240), repository="uwsd-empty")
         backend = make()
-        report = self.wait(backend, backend.submit(task("true", image="uwsd-empty:1")))
+        report = self.wait(backend, backend.submit(task("true", image="uwsd-empty:latest")))
         assert report.state is State.FAILED
-        assert "/bin/sh" in report.message
+        assert "No such file or directory" in report.message
 
     # How long it may run
 
@@ -274,7 +282,7 @@ class TestDockerBackend(BackendContract):
     # Others on the engine
 
     def test_the_containers_of_others_are_left_alone(
-        self, make: Make, docker_server: DockerEngine, tmp_path: Path
+        self, make: Make, docker_server: DockerEngine, workspaces: Path, tmp_path: Path
     ) -> None:
         (tmp_path / "elsewhere").mkdir()
         theirs = docker_server.backend(tmp_path / "elsewhere")
@@ -287,7 +295,9 @@ class TestDockerBackend(BackendContract):
             ours.cancel(handle)
             ours.release(handle)
             assert ours.submit(twin) == handle
-            assert ours.poll([handle])[handle].state is not State.LOST
+            self.wait_for_beat(workspaces, handle)
+            ours.cancel(handle)
+            assert self.wait(ours, handle).state is State.CANCELLED
             ours.release(handle)
             assert theirs.poll([handle])[handle].state is State.RUNNING
             size = beat.stat().st_size
@@ -335,7 +345,11 @@ class TestDockerBackend(BackendContract):
             backend.submit(task("true", job_id="refused", **wrong))
         assert backend.find("refused") is None
 
-    def test_more_processors_than_there_are_is_a_clear_failure(self, make: Make) -> None:
+    def test_more_processors_than_there_are_is_a_clear_failure(
+        self, make: Make, docker_server: DockerEngine
+    ) -> None:
+        if docker_server.is_podman:
+            pytest.skip("it leaves that to the kernel")
         backend = make()
         report = self.wait(backend, backend.submit(task("true", cpus=100_000)))
         assert report.state is State.FAILED

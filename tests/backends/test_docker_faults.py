@@ -6,6 +6,7 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,6 +147,24 @@ def test_a_cancel_is_carried_out_although_the_one_who_was_asked_has_died(
 
     in_a_process_that_dies(cancel)
     assert jobs.wait(own_docker.backend(root), handle).state is State.CANCELLED
+
+
+def test_a_job_that_is_cancelled_while_its_container_is_made_never_runs(
+    own_docker: DockerEngine, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = own_docker.backend(root)
+    once = shell(ONCE)
+    create = Engine.create
+
+    def create_and_cancel(*given: Any) -> str:
+        made = create(*given)
+        backend.cancel(Handle(once.job_id))
+        return made
+
+    monkeypatch.setattr(Engine, "create", create_and_cancel)
+    handle = backend.submit(once)
+    assert jobs.wait(backend, handle).state is State.CANCELLED
+    assert not (root / handle / "outputs/runs").exists()
 
 
 # Somebody else is at work on the engine

@@ -454,7 +454,8 @@ class TestKubernetesBackend(WithBackends, BackendContract):
         backend = make()
         handles = [backend.submit(shell("sleep 60")) for _ in range(3)]
         self.wait_for(lambda: {r.state for r in backend.poll(handles).values()} == {State.RUNNING})
-        monkeypatch.setattr(backend._cluster, "api", None)
+        for asking in (backend._cluster, backend._cluster.mirror):
+            monkeypatch.setattr(asking, "api", None)
         for _ in range(100):
             backend.poll(handles)
 

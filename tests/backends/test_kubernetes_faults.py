@@ -19,6 +19,7 @@ from tests.engines.kubernetes import NAMESPACE, Private, is_node_ready
 from uwsd.backends.base import BackendError, Handle, Report, State, Unreachable
 from uwsd.backends.kubernetes import api, chores
 from uwsd.backends.kubernetes.driver import KubernetesBackend
+from uwsd.backends.kubernetes.objects import is_over
 from uwsd.backends.names import key
 
 PARTS = ("apiserver", "etcd", "kcm", "ks", "containerd", "kubelet")
@@ -54,8 +55,8 @@ class TestFaults(WithBackends):
     """Parts are killed."""
 
     @pytest.fixture(autouse=True)
-    def whole(self, private_kubernetes: Private) -> Iterator[None]:
-        """See to it that the engine is whole again afterwards."""
+    def whole(self, private_kubernetes: Private, make: Make) -> Iterator[None]:
+        """See to it that the engine is whole again before jobs are released."""
         yield
         for name in PARTS:
             private_kubernetes.daemons.restart(name)
@@ -255,6 +256,21 @@ class TestFaults(WithBackends):
             lambda: (backend._cluster.job_now(name) or {}).get("status", {}).get("failed")
         )
         assert make().poll([handle])[handle].state is expected
+
+    def test_a_job_that_has_ended_is_left_as_it_is_although_nobody_noted_it(
+        self, make: Make, workspaces: Path, engine: Private
+    ) -> None:
+        backend = make()
+        handle = backend.submit(shell(GO))
+        wait.until(backend, handle, State.RUNNING)
+        engine.daemons.kill("kcm")
+        (workspaces / handle / "inputs/go").touch()
+        report = wait.until(backend, handle, State.DONE)
+        backend.cancel(handle)
+        engine.daemons.restart("kcm")
+        name = key(workspaces, handle)
+        wait.wait_for(lambda: is_over(backend._cluster.job_now(name) or {}))
+        assert make().poll([handle])[handle] == report
 
     @pytest.mark.timeout(400)
     def test_kills_at_random_moments_lose_nothing_and_run_nothing_twice(

@@ -1,4 +1,8 @@
-"""The Slurm backend, on a real cluster of two nodes with accounting, and one without."""
+"""The Slurm backend keeps the contract, on real clusters of two releases.
+
+``UWSD_SLURM_NEXT`` names a folder for a Debian 13 with Slurm 24.11, which takes a minute to make. What
+only Slurm can do, and what can happen to jobs on it, is in ``slurm/``.
+"""
 
 import os
 import shutil
@@ -20,7 +24,7 @@ QUICK = {"poll": 0.2, "grace": 0.4, "lost": 1, "hopeless": 1}
 
 
 class OnSlurm(BackendContract):
-    """The contract, on one cluster; a part of it that is not named in ``only`` runs elsewhere."""
+    """The contract, on one cluster."""
 
     patience = 60.0
     many = int(os.environ.get("UWSD_MANY", "40"))
@@ -60,8 +64,16 @@ class OnSlurm(BackendContract):
 
 
 class TestSlurm(OnSlurm):
-    """All of the contract, and what only Slurm can do."""
+    """On Debian's own Slurm, or the one that ``SLURM_CONF`` names."""
 
     @pytest.fixture
     def engine(self, slurm_engine: Slurm) -> Slurm:
         return slurm_engine
+
+
+class TestNextSlurm(OnSlurm):
+    """On the Slurm of the next Debian, behind a prefix."""
+
+    @pytest.fixture
+    def engine(self, next_slurm_engine: Slurm) -> Slurm:
+        return next_slurm_engine

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-ENGINES = ("local",)
-"""Names of engines: the fixture ``NAME_engine`` has their table of the configuration as ``options``."""
+ENGINES = ("local_engine", "docker_server", "slurm_engine", "kubernetes_engine")
+"""Fixtures of engines: each has its table of the configuration as ``options``."""
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def local_engine() -> SimpleNamespace:
 @pytest.fixture(params=ENGINES)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The configuration of a site with one engine, called ``engine``, and an empty data folder."""
-    options = request.getfixturevalue(f"{request.param}_engine").options
+    options = request.getfixturevalue(request.param).options
     config = tmp_path / "uwsd.toml"
     table = "\n".join(f"{name} = {value!r}" for name, value in options.items())
     config.write_text(

@@ -77,7 +77,7 @@ def test_beside_a_server_it_neither_waits_nor_lets_wait(tmp_path: Path) -> None:
     config = tmp_path / "uwsd.toml"
     config.write_text(
         """backends.local = { type = "local", slots = 1 }
-services.wait.command = ["sh", "-c", "while ! [ -e ../inputs/go ]; do sleep 0.05; done"]
+services.wait.command = ["sh", "-c", "while ! [ -e {here}/go ]; do sleep 0.05; done"]
 """
     )
     server = Server(tmp_path / "data", config).start()
@@ -94,10 +94,10 @@ services.wait.command = ["sh", "-c", "while ! [ -e ../inputs/go ]; do sleep 0.05
         )
         assert supervisor["mark"] == "good"
         assert requests.get(f"{second}/phase", timeout=60).text == "QUEUED"
-        for job in (first, second):
-            (tmp_path / "data/jobs" / job.rpartition("/")[2] / "inputs/go").touch()
-            assert finished(job) == "COMPLETED"
+        (tmp_path / "go").touch()
+        assert [finished(job) for job in (first, second)] == ["COMPLETED"] * 2
     finally:
+        (tmp_path / "go").touch()
         server.stop()
 
 

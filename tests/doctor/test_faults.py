@@ -164,3 +164,11 @@ def test_a_broken_promise_is_told_with_its_fix(
     assert fault.words in found[fault.what].found
     assert bool(found[fault.what].fix) is (fault.mark is not Mark.GOOD)
     assert "{" not in found[fault.what].fix
+
+
+def test_an_engine_that_does_not_see_the_files_is_not_waited_for(root: Path) -> None:
+    fault = Fault("run", Elsewhere, "workspace", Mark.BROKEN, "")
+    subject = Subject(name="ill", type="local", open=fault.open)
+    found = {one.what for one in examine(subject, root, patience=60)}
+    assert found >= {"workspace", "release"}
+    assert "cancel" not in found

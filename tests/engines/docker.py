@@ -57,6 +57,12 @@ class DockerEngine:
         del told["type"]
         return DockerBackend("docker", Options.model_validate(told), root)
 
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is Podman, which differs in a few things."""
+        with self.client() as client:
+            return any("Podman" in part["Name"] for part in client.version()["Components"])
+
     @contextmanager
     def client(self) -> Iterator[docker.APIClient]:
         """Ask the engine directly."""

@@ -147,6 +147,7 @@ def network_settings(places: Places) -> str:
             "type": "host-local",
             "dataDir": str(places.folder / "addresses"),
             "ranges": [[{"subnet": f"10.88.{places.number}.0/24"}]],
+            "routes": [{"dst": f"10.77.{places.number}.0/24"}],
         },
     }
     return json.dumps({"cniVersion": "0.4.0", "name": "tests", "plugins": [bridge]})

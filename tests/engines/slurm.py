@@ -29,7 +29,7 @@ _ACCOUNT = "astro"
 
 _NEXT = (
     *("slurm-wlm", "slurmdbd", "slurm-wlm-mysql-plugin", "slurm-wlm-jwt-plugin", "munge"),
-    *("mariadb-server", "procps", "python3-minimal", "acl"),
+    *("mariadb-server", "procps", "python3", "acl"),
 )
 
 _CONF = """
@@ -91,7 +91,6 @@ DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort={port}
 SlurmUser=root
-LogFile={folder}/slurmdbd.log
 PidFile={folder}/slurmdbd.pid
 StorageType=accounting_storage/mysql
 StorageHost=127.0.0.1
@@ -157,7 +156,7 @@ def slurm(
 ) -> Iterator[Slurm]:
     """Start a cluster, or take the one that is there; ``root``: of a system with another Slurm."""
     there = os.environ.get("SLURM_CONF")
-    if there:
+    if there and root == Path("/"):
         shared_there = Path(os.environ.get("UWSD_SLURM_FOLDER", Path.home()))
         yield Slurm({"type": "slurm"}, dict(os.environ), shared=shared_there)
         return
@@ -372,4 +371,8 @@ def slurm_without_accounting() -> Iterator[Slurm]:
         yield engine
 
 
-__all__ = ["Slurm", "slurm", "slurm_engine", "slurm_without_accounting"]
+@pytest.fixture(scope="session")
+def next_slurm_engine() -> Iterator[Slurm]:
+    """A cluster of another release."""
+    with slurm(root=next_debian()) as engine:
+        yield engine

@@ -34,6 +34,15 @@ def read_progress(workspace: Path) -> Progress | None:
     return _understood(next((line for line in reversed(lines) if line.strip()), ""))
 
 
+def last_line(path: Path) -> str:
+    """Return the last line of a file that a job may have written, short and legible."""
+    try:
+        lines = _tail(path)
+    except OSError:
+        return ""
+    return _legible(next((line for line in reversed(lines) if line.strip()), ""))
+
+
 def _tail(path: Path) -> list[str]:
     """Return the last lines of a regular file, as far as they are whole."""
     descriptor = os.open(path, _OPEN)

@@ -32,7 +32,12 @@ class Option:
     type: str
     default: str
     description: str
-    only_of: str = ""  #: the type of backend that has it
+    only: str = ""  #: where alone it is an option, as people say it
+
+    @property
+    def heading(self) -> str:
+        """The table that it is in."""
+        return f"`[{self.name.rpartition('.')[0]}]`{self.only}"
 
 
 def all_options() -> Iterator[Option]:
@@ -45,13 +50,10 @@ def all_options() -> Iterator[Option]:
         description="What it is: a module of uwsd.backends, or the dotted name of your own.",
     )
     for backend in _BACKENDS:
-        model = plugins.load("uwsd.backends", backend).Options
-        for option in _options(model, "backends.NAME."):
-            yield replace(option, only_of=backend)
-        with suppress(plugins.NoSuchPlugin):  # the library that it needs is not installed
-            model = plugins.load("uwsd.backends", backend).Options
-            for option in _options(model, "backends.NAME."):
-                yield replace(option, only_of=backend)
+        with suppress(plugins.NoSuchPlugin):  # its library is not installed
+            module = plugins.load("uwsd.backends", backend)
+            for option in _options(module.Options, "backends.NAME."):
+                yield replace(option, only=f' with `type = "{backend}"`')
     service = get_args(Settings.model_fields["services"].annotation)[1]
     yield from _options(service, "services.NAME.")
 
@@ -65,13 +67,8 @@ def tables(options: Iterable[Option]) -> str:
     """Return options as Markdown, a table for each table of the file."""
     grouped: dict[str, list[Option]] = {}
     for option in options:
-        grouped.setdefault(_heading(option), []).append(option)
-    return "\n\n".join(f"### {n}\n\n{_markdown(table)}" for n, table in grouped.items())
-
-
-def _heading(option: Option) -> str:
-    table = f"`[{option.name.rpartition('.')[0]}]`"
-    return f'{table} of type "{option.only_of}"' if option.only_of else table
+        grouped.setdefault(option.heading, []).append(option)
+    return "\n\n".join(f"### {name}\n\n{_markdown(table)}" for name, table in grouped.items())
 
 
 def _markdown(options: Iterable[Option]) -> str:

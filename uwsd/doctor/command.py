@@ -49,7 +49,8 @@ def doctor(config: Path | None, names: tuple[str, ...], *, as_json: bool, patien
     broken, else 1.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):  # they, too, are to leave nothing behind
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
     found: list[Finding] = []
     show = Console(highlight=False, emoji=False)
     for finding in _findings(config, names, patience):

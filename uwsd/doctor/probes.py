@@ -83,7 +83,8 @@ class Probe:
     duration: int = 300  #: seconds; nothing that is left by accident goes on for long
     memory: int = 0
     cancelled: bool = False  #: whether to cancel it as soon as `SIGN` is there
-    is_vital: bool = False  #: whether the others are not worth a try if it is not DONE
+    vital: frozenset[str] = frozenset()
+    """Findings without which, all good, the other probes are not worth a try."""
 
 
 def _look(seen: Evidence) -> Iterator[Finding]:
@@ -214,7 +215,7 @@ def _cancel(seen: Evidence) -> Iterator[Finding]:
 
 
 PROBES = (
-    Probe(name="run", script=_LOOK, judge=_look, is_vital=True),
+    Probe(name="run", script=_LOOK, judge=_look, vital=frozenset({"run", "workspace"})),
     Probe(name="time-limit", script="sleep 60", judge=_time_limit, duration=1),
     Probe(name="memory-limit", script=_HOG, judge=_memory_limit, memory=100_000_000),
     Probe(name="cancel", script=_BEAT, judge=_cancel, cancelled=True),

@@ -28,7 +28,8 @@ _ANY: Mapping[str, str] = {
 _BY_TYPE: Mapping[str, Mapping[str, str]] = {
     "local": {
         "account": "serve as an account of its own: User= in the systemd units",
-        "memory-limit": "hand the supervisor a control group: Delegate=memory in its systemd unit",
+        "memory-limit": "hand the supervisor a control group: Delegate=memory and "
+        "DelegateSubgroup=supervisor in its systemd unit (systemd 254 or newer)",
     },
     "docker": {
         "answer": "start the engine, and let the account reach its socket: `docker version`",

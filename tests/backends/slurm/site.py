@@ -89,8 +89,10 @@ class Site:
         daemons = self.engine.daemons
         assert daemons is not None
         daemons.kill(daemon)
-        yield
-        daemons.restart(daemon)
+        try:
+            yield
+        finally:
+            daemons.restart(daemon)
 
     def clear(self) -> None:
         """Forget all jobs."""

@@ -279,7 +279,8 @@ def test_a_node_without_python_is_named(site: Site) -> None:
     report = site.wait(backend, backend.submit(task("true")))
     assert report.state is State.FAILED
     assert report.message.startswith("its node ")
-    assert report.message.endswith(" has no Python where it is looked for")
+    assert " has no Python where it is looked for: " in report.message
+    assert "/no/such/python" in report.message
 
 
 # Others on the cluster

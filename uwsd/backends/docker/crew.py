@@ -1,9 +1,10 @@
 """What an engine takes its time for, done in the background: one thing a job at a time."""
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,10 @@ from uwsd.backends.names import key
 from uwsd.backends.workspace import hand_over
 
 _AT_ONE_TIME = 8
-_TRIES = 6
-_FIRST_PAUSE = 1.0  #: seconds; each is twice the one before, so that a minute passes in all
+_TRIES = 6  # in all, within half a minute
+_LONGEST = 15.0  # seconds between two
+_ENGINE_IS_ILL = re.compile("connection (error|refused)|unavailable|deadline|no space left")
+"""What an engine says when it can start nothing at all: that is no job's failure."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,9 +55,11 @@ class Crew:
         """Let somebody look around; one such wish is as good as many."""
         self._do("", look)
 
-    def is_busy(self, job: str) -> bool:
-        """Whether something is being done for a job."""
-        return job in self._busy
+    @property
+    def busy(self) -> Set[str]:
+        """The jobs for which something is being done."""
+        with self._lock:
+            return frozenset(self._busy)
 
     @property
     def beginning(self) -> Mapping[str, Sequence[str]]:
@@ -114,7 +119,8 @@ class Crew:
             _log.exception("job %s: will try again", job)
         finally:
             self._beginning.pop(job, None)
-            self._busy.discard(job)
+            with self._lock:
+                self._busy.discard(job)
             self._shared.bell.ring()
 
     def _begin(self, job: str, gpus: Sequence[str]) -> None:
@@ -205,10 +211,9 @@ class Crew:
     def _try_again(self, job: str, message: str) -> None:
         before = self._troubles.get(job)
         tries = before.tries + 1 if before else 1
-        if tries >= _TRIES:
+        if tries >= _TRIES and not _ENGINE_IS_ILL.search(message):
             self._give_up(job, message, transient=True)
             return
-        pause = _FIRST_PAUSE * 2**tries
-        again = time.monotonic() + pause
+        again = time.monotonic() + min(2.0 ** min(tries - 1, _TRIES), _LONGEST)
         self._troubles[job] = Trouble(message=message, tries=tries, again=again)
         self._shared.bell.ring_at(again)

@@ -11,7 +11,8 @@ from uwsd.backends.docker.orders import CANCEL, Order
 from uwsd.backends.docker.settings import TWICE
 
 _BY_SIGNAL = 128  # and above: the number of the signal that killed the main process
-_BY_ENGINE = frozenset((137, 143, 255))
+_KILLED = _BY_SIGNAL + signal.SIGKILL
+_BY_ENGINE = frozenset((_KILLED, _BY_SIGNAL + signal.SIGTERM, 255))
 """What an engine leaves that is stopped, or finds containers of its former life when it starts."""
 
 
@@ -45,7 +46,7 @@ def _judged(order: Order, evidence: Evidence, code: int, ended: float) -> Report
         return Report(state=State.DONE)
     if code == TWICE and evidence.complaint:
         return Report(state=State.LOST, message=evidence.complaint, transient=True)
-    cause = _cause(code, evidence.complaint)
+    cause = _cause(code, evidence)
     if code in _BY_ENGINE and evidence.unseen[0] <= ended <= evidence.unseen[1]:
         return _failed(f"{cause}, as when the engine is stopped or started", transient=True)
     return _failed(cause)
@@ -76,9 +77,13 @@ def _over_memory(memory: int, code: int) -> str:
     return f"it was stopped because it {limit}"
 
 
-def _cause(code: int, complaint: str) -> str:
+def _cause(code: int, evidence: Evidence) -> str:
     try:
-        name = f"killed by {signal.Signals(code - _BY_SIGNAL).name}"
+        cause = f"killed by {signal.Signals(code - _BY_SIGNAL).name}"
     except ValueError:
-        name = f"exit status {code}"
-    return f"{name}: {complaint}" if complaint else name
+        cause = f"exit status {code}"
+    if evidence.complaint:
+        return f"{cause}: {evidence.complaint}"
+    if code == _KILLED and evidence.memory:  # some engines do not tell
+        return f"{cause}; it may have used more than {evidence.memory} bytes"
+    return cause

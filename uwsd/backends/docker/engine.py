@@ -183,7 +183,9 @@ class Engine:
         except APIError as error:
             if error.status_code in _ITS_OWN:
                 raise self._unreachable(error) from error
-            kind = Gone if error.status_code == 404 else BackendError
+            # Podman has words of its own while it removes a container.
+            is_gone = error.status_code == 404 or "no such container" in _words(error)
+            kind = Gone if is_gone else BackendError
             raise kind(f"the engine says: {_words(error)}") from error
         except _SILENT as error:
             # The next question goes through a new client: the engine may be of another version.
@@ -229,7 +231,8 @@ def _line(entry: Mapping[str, Any]) -> Listed:
 
 def _tell_apart(error: APIError, *, taken: int = 0, never: int = 0) -> None:
     """Raise what an answer means for a job, if it is about the job."""
-    if error.status_code == taken:
+    # Podman 4 has another status for it, and the same words.
+    if taken and (error.status_code == taken or "already in use" in _words(error)):
         raise NameTaken(_words(error)) from error
     if error.status_code in (400, never):
         raise TaskRefused(f"the engine says: {_words(error)}") from error

@@ -162,7 +162,7 @@ class Orders:
 
     def last_word(self, job: str) -> Report | None:
         """Return the last word about a job, or None if it is not over."""
-        with problems(), suppress(FileNotFoundError):
+        with problems(), suppress(FileNotFoundError, ValueError, KeyError):
             return _report(json.loads((self._over / job / "report.json").read_bytes()))
         return None
 

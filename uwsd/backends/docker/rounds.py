@@ -15,7 +15,7 @@ anything else      UNKNOWN
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -61,10 +61,12 @@ class Rounds:
         self._looked_at = 0.0
         self._unseen = (0.0, 0.0)
         self._fetched: Mapping[Handle, Report] = {}
+        self._busy: Set[str] = frozenset()
 
     def look(self) -> Mapping[str, Report]:
         """Do what is to be done, and report on every job that is not over."""
         with self._lock:
+            self._busy = self._crew.busy  # what it does meanwhile the list may not show yet
             listed = self._list()
             orders = self._orders.open()
             for job in listed.keys() - orders.keys():
@@ -121,7 +123,7 @@ class Rounds:
         return Report(state=State.UNKNOWN, message=message)
 
     def _unlisted(self, job: str, order: Order) -> Report | None:
-        if self._crew.is_busy(job):
+        if job in self._busy | self._crew.busy:
             return STARTING
         if order.stop:
             return self._line.close(job, order, stopped(order))
@@ -133,7 +135,7 @@ class Rounds:
         if order.stop:
             self._crew.withdraw(job, seen.id, stopped(order))
             return Report(state=State.WAITING, message="it is being cancelled")
-        if self._crew.is_busy(job):
+        if job in self._busy | self._crew.busy:
             return STARTING
         if (unsettled := order.starting + _SETTLE - time.time()) > 0:
             self._bell.ring_at(time.monotonic() + unsettled)

@@ -55,7 +55,6 @@ def settings(
         "labels": dict(labels),
         "stop_signal": "SIGTERM",
         "stop_timeout": ceil(options.grace),  # when the engine is stopped, or somebody does it
-        "healthcheck": {"test": ["NONE"]},
     }
 
 

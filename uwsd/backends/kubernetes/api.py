@@ -17,7 +17,7 @@ from kubernetes import client, config
 
 from uwsd.backends.base import Unreachable
 from uwsd.backends.kubernetes.errors import refusal, said, translated
-from uwsd.backends.kubernetes.manifest import Json
+from uwsd.backends.kubernetes.names import Json
 from uwsd.backends.kubernetes.options import Options
 
 _TIMEOUT = (5.0, 30.0)  #: seconds to connect, and without a byte
@@ -124,6 +124,17 @@ class Api:
             body=body,
             gone=(404, 409),
         )
+
+    def put_secret(self, body: Json) -> None:
+        """Create a Secret, or give the one of that name this content."""
+        core = self._core()
+        try:
+            self._ask(core.create_namespaced_secret, self.namespace, body)
+        except client.ApiException as error:
+            if error.status != 409:
+                raise Unreachable(said(error)) from None
+            name, content = body["metadata"]["name"], {"stringData": body["stringData"]}
+            self._asked(core.patch_namespaced_secret, name, self.namespace, content)
 
     def jobs(self) -> Listing:
         """Return all our Jobs."""

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from uwsd.backends.base import Handle
 from uwsd.backends.kubernetes.cluster import Cluster
 from uwsd.backends.kubernetes.endings import Ending, too_long
-from uwsd.backends.kubernetes.manifest import DURATION, STARTED, Json, ceiling
+from uwsd.backends.kubernetes.manifest import ceiling
+from uwsd.backends.kubernetes.names import DURATION, STARTED, Json
 from uwsd.backends.kubernetes.objects import (
     annotation,
     duration_of,

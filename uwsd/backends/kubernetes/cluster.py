@@ -7,8 +7,9 @@ from pathlib import Path
 from uwsd.backends.base import BackendError
 from uwsd.backends.kubernetes.api import Api, Exists
 from uwsd.backends.kubernetes.endings import Ending
-from uwsd.backends.kubernetes.manifest import ENDING, INSTANCE, Json, selector
+from uwsd.backends.kubernetes.manifest import selector
 from uwsd.backends.kubernetes.mirror import Mirror
+from uwsd.backends.kubernetes.names import ENDING, INSTANCE, Json
 from uwsd.backends.kubernetes.objects import is_of
 from uwsd.backends.kubernetes.options import Options
 from uwsd.backends.names import instance, key

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from uwsd.backends import ticket
 from uwsd.backends.base import (
     Backend,
     BackendError,
@@ -22,7 +23,8 @@ from uwsd.backends.kubernetes.chores import Chores
 from uwsd.backends.kubernetes.cluster import Cluster
 from uwsd.backends.kubernetes.endings import Ending
 from uwsd.backends.kubernetes.fetching import Fetching
-from uwsd.backends.kubernetes.manifest import Json, manifest, sub_path
+from uwsd.backends.kubernetes.manifest import manifest
+from uwsd.backends.kubernetes.names import Json
 from uwsd.backends.kubernetes.objects import duration_of, is_alive, is_of, is_over
 from uwsd.backends.kubernetes.options import Options
 from uwsd.backends.kubernetes.rights import Rights
@@ -124,13 +126,12 @@ class KubernetesBackend(Backend):
 
     def _hand_over(self, task: Task, name: str) -> Json:
         workspace = self._root / task.job_id
-        try:
-            sub_path(self._options, workspace)
-        except ValueError:
-            raise BackendError(self._rights.check() or "") from None
+        if fault := self._rights.fault:
+            raise BackendError(fault)
         body = manifest(task, name, self._cluster.instance, self._options, workspace)
         lay_out(task, workspace)
-        hand_over(workspace, self._options.run_as_user, self._options.run_as_group)
+        if self._options.claim:
+            hand_over(workspace, self._options.run_as_user, self._options.run_as_group)
         return self._cluster.create(body)
 
     def _report(self, handle: Handle) -> Report:
@@ -147,6 +148,8 @@ class KubernetesBackend(Backend):
             self._chores.see_to(handle, job, pods, verdict)
         except BackendError as error:
             _log.warning("job %s: %s; will try again", handle, error)
+        if verdict.report.state.is_over and not self._options.claim:
+            ticket.revoke(self._root / handle)
         if verdict.report.state is State.RUNNING:
             return replace(verdict.report, progress=self.progress(handle))
         return verdict.report

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from kubernetes.utils.quantity import parse_quantity
 
 from uwsd.backends.base import Report, State
-from uwsd.backends.kubernetes.manifest import DURATION, ENDING, STARTED, Json
+from uwsd.backends.kubernetes.names import DURATION, ENDING, STARTED, Json
 from uwsd.backends.kubernetes.objects import (
     annotation,
     container,
@@ -22,8 +22,10 @@ from uwsd.backends.kubernetes.objects import (
     is_over,
     legible,
     moment,
+    staging_failure,
     was_disrupted,
 )
+from uwsd.backends.kubernetes.staging import STAGE_IN, STAGE_OUT
 
 _POD_REASONS: Mapping[str, tuple[State, str]] = {
     "DeadlineExceeded": (State.EXCEEDED, "it was stopped when it had run for as long as it may"),
@@ -50,6 +52,9 @@ _DISRUPTIONS: Mapping[str, str] = {
     "TerminationByKubelet": "its node had no room left for it, or was shut down",
 }
 """Why a pod was taken away, by the reason of its condition DisruptionTarget."""
+
+NOT_STARTED = ("StartError", "ContainerCannotRun")
+"""Reasons of a container that has ended before it began."""
 
 _ENDINGS: Mapping[str, State] = {
     "cancel": State.CANCELLED,
@@ -152,14 +157,25 @@ def _cause(pod: Json, status: Json, end: Json) -> Report:
     if disruption := was_disrupted(pod):
         message = _DISRUPTIONS.get(disruption, f"it was taken away: {disruption}")
         return Report(state=State.FAILED, message=message, transient=True)
-    return _exited(end)
+    return _not_staged(pod, end) or _exited(end)
+
+
+def _not_staged(pod: Json, end: Json) -> Report | None:
+    """Return what is to be said if the containers at the job's side have failed, and it has not."""
+    if not end and (said := staging_failure(pod, STAGE_IN)):
+        message = f"its inputs could not be brought to it: {said}"
+    elif end.get("exitCode") == 0:
+        message = f"its results could not be brought back: {staging_failure(pod, STAGE_OUT)}"
+    else:
+        return None
+    return Report(state=State.FAILED, message=message, transient=True)
 
 
 def _exited(end: Json) -> Report:
     code, said = end.get("exitCode"), legible(end.get("message", ""))
     if code is None:
         return Report(state=State.FAILED, message=said or "nobody saw how it ended", transient=True)
-    if end.get("reason") in ("StartError", "ContainerCannotRun"):
+    if end.get("reason") in NOT_STARTED:
         return Report(state=State.FAILED, message=f"it cannot be started: {said}")
     message = f"{_exit(code)}: {said}" if said else _exit(code)
     return Report(state=State.FAILED, message=message, exit_code=code)

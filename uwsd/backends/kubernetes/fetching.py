@@ -1,4 +1,4 @@
-"""Inputs by URL: fetched on the server while the Job is suspended, so that no pod need reach out.
+"""What a Job is suspended for: inputs by URL, which the server fetches, and a ticket for staging.
 
 The Job's annotation `FETCHING` tells how far it is, for a server that takes over:
 
@@ -10,16 +10,18 @@ The Job's annotation `FETCHING` tells how far it is, for a server that takes ove
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from uwsd.backends import ticket
 from uwsd.backends.base import BackendError, Handle, Report, State, Task
 from uwsd.backends.inputs import Inputs
 from uwsd.backends.kubernetes.cluster import Cluster
 from uwsd.backends.kubernetes.endings import Ending
-from uwsd.backends.kubernetes.manifest import FETCHING, QUEUE, Json
+from uwsd.backends.kubernetes.names import FETCHING, QUEUE, Json
 from uwsd.backends.kubernetes.objects import annotation
 from uwsd.backends.kubernetes.options import Options
+from uwsd.backends.kubernetes.staging import secret
 from uwsd.backends.workspace import hand_over
 
 _log = logging.getLogger(__name__)
@@ -44,12 +46,9 @@ class Fetching:
         waiting = {handle: job for handle in handles if (job := self._job(handle))}
         begun = [handle for handle in waiting if annotation(waiting[handle], FETCHING) == "begun"]
         for handle, report in self._inputs.poll(begun).items():
-            try:
-                self._hear(handle, waiting[handle], report)
-            except BackendError as error:
-                _log.warning("job %s: %s; will try again", handle, error)
+            self._try(self._hear, handle, waiting[handle], report)
         for handle in waiting.keys() - set(begun):
-            self._let_go(handle, waiting[handle])
+            self._try(self._let_go, handle, waiting[handle])
 
     def stop(self, handle: Handle, job: Json) -> None:
         """Fetch no more for a job that is not wanted any more."""
@@ -64,6 +63,12 @@ class Fetching:
         job = self._cluster.mirror.job(self._cluster.name(handle))
         return job if job and annotation(job, FETCHING) and not Ending.of(job) else None
 
+    def _try(self, step: Callable[..., None], handle: Handle, *more: object) -> None:
+        try:
+            step(handle, *more)
+        except BackendError as error:
+            _log.warning("job %s: %s; will try again", handle, error)
+
     def _hear(self, handle: Handle, job: Json, report: Report) -> None:
         if report.state is State.DONE:
             self._cluster.patch(job, {FETCHING: "done"})
@@ -75,7 +80,11 @@ class Fetching:
     def _let_go(self, handle: Handle, job: Json) -> None:
         self._inputs.forget(handle)
         workspace = self._root / handle
-        hand_over(workspace, self._options.run_as_user, self._options.run_as_group)
+        if self._options.claim:
+            hand_over(workspace, self._options.run_as_user, self._options.run_as_group)
+        else:
+            own = ticket.issue(workspace, self._options.scratch)
+            self._cluster.api.put_secret(secret(job, own))
         queue = self._options.queue
         labels = {QUEUE: queue} if queue else {}
         self._cluster.patch(job, {FETCHING: None}, labels, suspend=bool(queue))

@@ -5,29 +5,28 @@ new privileges, the runtime's own seccomp profile, no account of the cluster.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from uwsd.backends.base import Task, TaskRefused
 from uwsd.backends.container import entrypoint
+from uwsd.backends.kubernetes.names import (
+    CONFINED,
+    CONTAINER,
+    DURATION,
+    FETCHING,
+    INSTANCE,
+    JOB_ID,
+    MANAGED_BY,
+    NETWORK,
+    QUEUE,
+    SERVICE,
+    WORKSPACE,
+    Json,
+)
 from uwsd.backends.kubernetes.options import Options
+from uwsd.backends.kubernetes.staging import announced, staged
 
-Json = Mapping[str, Any]
-
-MANAGED_BY = "app.kubernetes.io/managed-by"
-INSTANCE = "uwsd.instance"  #: label: the server whose job it is
-SERVICE = "uwsd.service"  #: label
-NETWORK = "uwsd.network"  #: label of pods: ``none`` for jobs that may not reach others
-QUEUE = "kueue.x-k8s.io/queue-name"
-JOB_ID = "uwsd.job-id"  #: annotation
-DURATION = "uwsd.duration"  #: annotation: seconds the job may run; 0: no limit
-STARTED = "uwsd.started"  #: annotation: when its container started, for when the pod is gone
-FETCHING = "uwsd.fetching"  #: annotation: its inputs are not there yet; see `fetching`
-ENDING = "uwsd.ending"  #: annotation: why the server ended it, as JSON; see `states`
-
-CONTAINER = "job"
-WORKSPACE = "workspace"
 _LONGEST = 2**31 - 1  #: seconds, in Kubernetes' own numbers
 _LARGEST = 1_000_000  #: bytes of an object: etcd takes 1.5 MiB
 
@@ -49,14 +48,16 @@ def manifest(task: Task, name: str, instance: str, options: Options, workspace: 
     annotations = {**options.annotations, JOB_ID: task.job_id, DURATION: f"{task.duration}"}
     if task.fetch:
         annotations[FETCHING] = "begun"
-    reach = {} if task.network else {NETWORK: "none"}
+    elif not options.claim:
+        annotations[FETCHING] = "done"
+    reach = {} if task.network else {NETWORK: "none" if options.claim else "server"}
     spec = {
         "backoffLimit": 0,
         "completions": 1,
         "parallelism": 1,
         # Never a second pod beside one that is only on its way out.
         "podReplacementPolicy": "Failed",
-        "suspend": bool(task.fetch or options.queue),
+        "suspend": FETCHING in annotations or bool(options.queue),
         "ttlSecondsAfterFinished": options.keep,
         "activeDeadlineSeconds": ceiling(options, task.duration),
         "template": {
@@ -64,11 +65,11 @@ def manifest(task: Task, name: str, instance: str, options: Options, workspace: 
                 "labels": own | reach,
                 "annotations": {**options.annotations, JOB_ID: task.job_id},
             },
-            "spec": _pod(task, options, workspace),
+            "spec": _pod(task, options, workspace, name),
         },
     }
     # Whoever has a Job's queue decides when it starts: it gets there with its inputs.
-    queued = {QUEUE: options.queue} if options.queue and not task.fetch else {}
+    queued = {QUEUE: options.queue} if options.queue and FETCHING not in annotations else {}
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -84,7 +85,7 @@ def ceiling(options: Options, duration: int) -> int:
     return min(_LONGEST, options.max_wait + (duration or _LONGEST))
 
 
-def _pod(task: Task, options: Options, workspace: Path) -> Json:
+def _pod(task: Task, options: Options, workspace: Path, name: str) -> Json:
     image = task.image or options.image
     if not image:
         raise TaskRefused("it names no container image, and neither does the backend")
@@ -110,12 +111,21 @@ def _pod(task: Task, options: Options, workspace: Path) -> Json:
             "runAsGroup": options.run_as_group,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumes": [
-            {"name": WORKSPACE, "persistentVolumeClaim": {"claimName": options.claim}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
-        "containers": [_container(task, options, workspace, image)],
+        **_parts(task, options, workspace, image, name),
         **{name: value for name, value in wanted.items() if value},
+    }
+
+
+def _parts(task: Task, options: Options, workspace: Path, image: str, name: str) -> Json:
+    """Return the containers of the pod, and the volumes."""
+    own = _container(task, options, workspace, image)
+    tmp = {"name": "tmp", "emptyDir": {}}
+    if not options.claim:
+        return staged(own, [tmp], options, workspace, name)
+    claim = {"claimName": options.claim}
+    return {
+        "volumes": [{"name": WORKSPACE, "persistentVolumeClaim": claim}, tmp],
+        "containers": [own],
     }
 
 
@@ -125,26 +135,27 @@ def _container(task: Task, options: Options, workspace: Path, image: str) -> Jso
         "name": CONTAINER,
         "image": image,
         **policy,
-        "command": [_verbatim(word) for word in entrypoint(task, workspace)],
+        "command": [_verbatim(word) for word in _command(task, options, workspace)],
         "env": [{"name": n, "value": _verbatim(v)} for n, v in task.environment.items()],
         "workingDir": "/",
         "resources": _resources(task, options),
         # What the entrypoint complains of; the command writes into the workspace.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": options.read_only_root,
-        },
+        "securityContext": {**CONFINED, "readOnlyRootFilesystem": options.read_only_root},
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
             {
                 "name": WORKSPACE,
                 "mountPath": str(workspace),
-                "subPath": sub_path(options, workspace),
+                **({"subPath": sub_path(options, workspace)} if options.claim else {}),
             },
         ],
     }
+
+
+def _command(task: Task, options: Options, workspace: Path) -> list[str]:
+    command = entrypoint(task, workspace)
+    return command if options.claim else announced(command, workspace)
 
 
 def sub_path(options: Options, workspace: Path) -> str:

@@ -16,7 +16,7 @@ from threading import Lock, Thread
 
 from uwsd.backends.base import Unreachable
 from uwsd.backends.kubernetes.api import Api, Listing, Stream
-from uwsd.backends.kubernetes.manifest import Json
+from uwsd.backends.kubernetes.names import Json
 
 _RELIST = 300.0  #: seconds
 _WATCH = (40, 60)  #: seconds that one watch lasts: a dead connection is not noticed for longer
@@ -29,7 +29,7 @@ class Mirror:
     """What the cluster has of ours. `refresh` before reading; reading costs nothing."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self.api = api
         self._lock = Lock()
         self._jobs: dict[str, Json] = {}
         self._pods: dict[str, dict[str, Json]] = defaultdict(dict)
@@ -46,7 +46,7 @@ class Mirror:
         if self._live and time.monotonic() < self._listed + _RELIST:
             return
         self._stop()
-        jobs, pods = self._api.jobs(), self._api.pods()
+        jobs, pods = self.api.jobs(), self.api.pods()
         with self._lock:
             self._jobs = {job["metadata"]["name"]: job for job in jobs.items}
             self._pods = defaultdict(dict)
@@ -88,8 +88,8 @@ class Mirror:
     def _follow(self, jobs: Listing, pods: Listing) -> None:
         self._live = True
         for watch, listing, hear in (
-            (self._api.watch_jobs, jobs, self._hear_of_job),
-            (self._api.watch_pods, pods, self._hear_of_pod),
+            (self.api.watch_jobs, jobs, self._hear_of_job),
+            (self.api.watch_pods, pods, self._hear_of_pod),
         ):
             arguments = (self._round, watch, listing.version, hear)
             Thread(target=self._watch, args=arguments, name="kubernetes watch", daemon=True).start()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from uwsd.backends.kubernetes.manifest import CONTAINER, DURATION, Json
+from uwsd.backends.kubernetes.names import CONTAINER, DURATION, Json
 
 _SUCCEEDED = ("Complete", "SuccessCriteriaMet")
 _FAILED = ("Failed", "FailureTarget")
@@ -88,3 +88,12 @@ def was_disrupted(pod: Json) -> str:
     """Return why the cluster took a pod away, or nothing."""
     found = condition(pod, "DisruptionTarget")
     return str(found.get("reason", "")) if found else ""
+
+
+def staging_failure(pod: Json, name: str) -> str:
+    """Return what a container said that should have brought something, and has failed."""
+    for each in containers(pod):
+        end = each.get("state", {}).get("terminated")
+        if each.get("name") == name and end and end.get("exitCode"):
+            return legible(end.get("message", "")) or f"exit status {end['exitCode']}"
+    return ""

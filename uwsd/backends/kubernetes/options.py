@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ByteSize, Field, model_validator
 
 _NOBODY = 65534
 _NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -43,6 +43,22 @@ class Options(BaseModel, extra="forbid"):
     )
     claim_mount: Path = Field(
         default=Path("/"), description="Where that volume is mounted on this server."
+    )
+    staging_image: str = Field(
+        default="",
+        description="Without a claim: an image with Python 3.8 or later, for the containers that"
+        " bring inputs and results.",
+    )
+    server_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="Without a claim: the URL under which pods reach this server.",
+    )
+    scratch: ByteSize = Field(
+        default=ByteSize(10 * 2**30),
+        ge=1,
+        description='Without a claim: how large a workspace may grow, such as "10 GiB", and how'
+        " much may be brought back.",
     )
     run_as_user: int = Field(
         default_factory=lambda: _own(os.geteuid()),
@@ -103,4 +119,8 @@ class Options(BaseModel, extra="forbid"):
     def _check(self) -> Self:
         if find_spec("kubernetes") is None:
             raise ValueError("its client is not installed; try `pip install uwsd[kubernetes]`")
+        if bool(self.staging_image) != bool(self.server_url):
+            raise ValueError("staging_image and server_url belong together")
+        if self.claim and self.server_url:
+            raise ValueError("with a claim, nothing is brought through server_url")
         return self

@@ -15,6 +15,8 @@ _NEEDED = (
 )
 """What the server's account does in its namespace; `examples/sites/kubernetes/rbac.yaml`."""
 
+_FOR_STAGING = tuple(("", "secrets", verb) for verb in ("create", "patch"))
+
 _PACE = 5.0  #: seconds between two questions
 _LONG = 60.0  #: seconds after which everything is looked at again
 
@@ -30,6 +32,17 @@ class Rights:
         self._next = 0.0
         self._everything = 0.0
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with the options themselves."""
+        if not self._options.claim:
+            missing = "say with `claim` which volume holds the data folder, or set `staging_image`"
+            return "" if self._options.staging_image else missing
+        mount = self._options.claim_mount
+        if self._root.is_relative_to(mount):
+            return ""
+        return f"the data folder {self._root} is not below `claim_mount`, which is {mount}"
+
     def check(self) -> str | None:
         """Say why the backend cannot work, or None; raise `Unreachable`."""
         now = time.monotonic()
@@ -42,15 +55,14 @@ class Rights:
         return self._said
 
     def _faults(self) -> Iterator[str]:
-        claim, mount = self._options.claim, self._options.claim_mount
-        if not claim:
-            yield "it has no volume: say with `claim` which one holds the data folder"
-        if not self._root.is_relative_to(mount):
-            yield f"the data folder {self._root} is not below `claim_mount`, which is {mount}"
-        namespace = self._api.namespace
-        for group, resource, verb in _NEEDED:
+        if self.fault:
+            yield self.fault
+        namespace, claim = self._api.namespace, self._options.claim
+        for group, resource, verb in _NEEDED if claim else (*_NEEDED, *_FOR_STAGING):
             if not self._api.may(verb, group, resource):
                 yield f"its account may not {verb} {resource} in the namespace {namespace}"
+        if not claim:
+            return
         try:
             found = self._api.claim(claim)
         except Unreachable:  # it need not be allowed to look

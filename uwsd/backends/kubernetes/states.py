@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from uwsd.backends.base import Report, State
-from uwsd.backends.kubernetes.endings import ended
-from uwsd.backends.kubernetes.manifest import FETCHING, QUEUE, Json
+from uwsd.backends.kubernetes.endings import NOT_STARTED, ended
+from uwsd.backends.kubernetes.names import FETCHING, QUEUE, Json
 from uwsd.backends.kubernetes.objects import (
     annotation,
     condition,
@@ -107,11 +107,20 @@ def _with_pod(pod: Json, warning: Callable[[Json], str], now: datetime) -> Verdi
     if phase == "Pending":
         return _pending(pod, warning)
     if phase == "Running":
-        return Verdict(_running(pod, now))
+        end = container(pod).get("state", {}).get("terminated")
+        return _staging_out(end) if end else Verdict(_running(pod, now))
     if phase in ("Succeeded", "Failed"):
         # It was told to end, and nobody has said yet why.
         return Verdict(Report(state=State.RUNNING, message="it is being stopped"))
     return Verdict(Report(state=State.UNKNOWN, message=f"its pod's phase is {phase}"))
+
+
+def _staging_out(end: Json) -> Verdict:
+    """Return how a job is whose own container has ended before its pod."""
+    if end.get("reason") in NOT_STARTED:  # nobody else in the pod knows
+        said = f"it cannot be started: {legible(end.get('message', ''))}"
+        return Verdict(Report(state=State.WAITING, message=said), Trouble.FOR_GOOD)
+    return Verdict(Report(state=State.RUNNING, message="its results are being brought back"))
 
 
 def _pending(pod: Json, warning: Callable[[Json], str]) -> Verdict:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from uwsd.backends.base import BackendError
 from uwsd.backends.kubernetes.api import Api
-from uwsd.backends.kubernetes.manifest import Json
+from uwsd.backends.kubernetes.names import Json
 from uwsd.backends.kubernetes.objects import moment
 
 _TOLD = frozenset(

@@ -73,8 +73,10 @@ class Cluster:
             self._run("scancel", *which, account=note.account, timeout=_SIGNAL)
         except Failed:  # it does not run
             return
-        except Unreachable:  # scancel waits for a job that is suspended
-            self.cancel(note)
+        except Unreachable:
+            if trouble := self.trouble():
+                raise Unreachable(trouble) from None
+            self.cancel(note)  # scancel waits for a job that is suspended
 
     def cancel(self, note: Note) -> None:
         """End whatever has the job's name: ids are given away again in time."""
@@ -137,8 +139,8 @@ class Cluster:
         try:
             said = self._run("scontrol", "ping", timeout=_PING)
         except Failed as down:
-            return f"no controller of the cluster answers: {down}"
-        return None if " UP" in said else f"no controller of the cluster answers: {said.strip()}"
+            said = str(down)
+        return None if " UP" in said else f"no controller answers: {said.partition(' **')[0]}"
 
     def settings(self) -> Mapping[str, str]:
         """Return the cluster's configuration."""

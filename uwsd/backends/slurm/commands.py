@@ -8,6 +8,7 @@ a shell is on the way.
 import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,6 +37,7 @@ _FROM_STDIN = 'IFS= read -r SLURM_JWT; export SLURM_JWT; exec "$@"'
 _NOT_STARTED = frozenset({126, 127, 255})
 """Exit statuses of env, chroot and ssh when they have not got to the command."""
 
+_PATIENCE = 1.0  #: seconds for a killed command to be gone
 _FEW = 500  #: characters of what a command says that are repeated
 
 
@@ -128,7 +130,7 @@ def _run(
         raise Unreachable(f"{name} did not answer within {timeout:g} s") from None
     if process.returncode == 0:
         return out
-    said = " ".join(said.split())[:_FEW] or f"exit status {process.returncode}"
+    said = " ".join((said.strip() or out).split())[:_FEW] or f"exit status {process.returncode}"
     if _NOBODY_ANSWERS.search(said) or process.returncode in _NOT_STARTED:
         raise Unreachable(f"{name}: {said}")
     raise Failed(said)
@@ -154,11 +156,11 @@ def _start(
 
 
 def _abandon(process: subprocess.Popen[str]) -> None:
-    """Kill a command, or let go of one that may not be killed: sudo has made it somebody else's."""
-    with suppress(PermissionError):
-        process.kill()
-        process.communicate()
-        return
+    """Kill a command and what it has started; let go of what sudo has made somebody else's."""
+    with suppress(PermissionError, ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_PATIENCE)

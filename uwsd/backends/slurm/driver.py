@@ -245,7 +245,7 @@ class SlurmBackend(Backend):
     def _has_left(self, job: SlurmJob, tracked: Tracked) -> bool:
         """Wait for the record of a worker that was told to end; not again, if it did not come."""
         deadline = time.monotonic() + (_PATIENCE if tracked.stopping is None else 0)
-        while not job.exit_file.exists():
+        while job.exit() is None:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_PAUSE)

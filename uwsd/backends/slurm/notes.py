@@ -16,9 +16,13 @@ from typing import NamedTuple
 from zlib import crc32
 
 from uwsd.backends.base import BackendError
+from uwsd.backends.records import ENDINGS
 from uwsd.backends.slurm.options import ACCOUNT
 from uwsd.worker.processes import NOBODY
 from uwsd.worker.records import Exit, Records, Start, read, write
+
+_NONSENSE = (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError)
+"""What reading a record may raise in whose place somebody has put something else."""
 
 _DIGITS = re.compile(r"[0-9]{0,20}")
 _LOCKS = 64
@@ -46,7 +50,7 @@ class SlurmJob(Records):
 
     def note(self) -> Note | None:
         """Return what Slurm calls it; None if it was never asked to take it."""
-        with suppress(ValueError, TypeError, AttributeError):
+        with suppress(*_NONSENSE):
             record = read(self._note_file)
             note = record and Note(**record)
             if note and _DIGITS.fullmatch(note.id) and ACCOUNT.fullmatch(note.account or "none"):
@@ -61,11 +65,27 @@ class SlurmJob(Records):
         """Let its worker know that whoever stops it does so on our behalf."""
         os.close(os.open(self.cancel_file, _MARK, 0o644))
 
+    def start(self) -> Start | None:
+        """Return who has the job; None also if that cannot be understood."""
+        with suppress(*_NONSENSE):
+            start = super().start()
+            return start if start is None or _is_told(start.at) else None
+        return None
+
+    def exit(self) -> Exit | None:
+        """Return how the job ended; None also if that cannot be understood."""
+        with suppress(*_NONSENSE):
+            ending = super().exit()
+            times = (ending.started, ending.ended) if ending else ()
+            if ending and ending.why in ENDINGS and all(t is None or _is_told(t) for t in times):
+                return ending
+        return None
+
     def last_start(self) -> tuple[Start | None, int]:
         """Return its latest start, and how often it had been begun before."""
         start = self.start()
-        restart = start.where.get("restart", "") if start else ""
-        return start, int(restart) if restart.isdigit() else 0
+        restart = str(start.where.get("restart", "")) if start else ""
+        return start, int(restart) if _DIGITS.fullmatch(restart) and restart else 0
 
     def try_file(self, restart: int) -> Path:
         """Return what is there once the job has begun, after so many restarts."""
@@ -101,6 +121,11 @@ class Locks:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _is_told(moment: object) -> bool:
+    """Whether it is a time in this century, in seconds since 1970."""
+    return isinstance(moment, int | float) and 0 <= moment < 2**32
 
 
 def _lock(descriptor: int, job_id: str) -> None:

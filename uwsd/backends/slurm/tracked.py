@@ -21,7 +21,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from uwsd.backends.base import Report, State
-from uwsd.backends.progress import read_progress
+from uwsd.backends.progress import last_line, read_progress
 from uwsd.backends.records import ended, moment
 from uwsd.backends.slurm.listing import Listed, Queue
 from uwsd.backends.slurm.notes import Note, SlurmJob
@@ -155,7 +155,9 @@ class Tracked:
         if needs_record(last) and self._is_early():
             return self._unsettled(start, "it has ended; its record is awaited")
         report = judged_unrecorded(last, cancelled=self.job.cancel_file.exists())
-        return replace(report, facts=self._facts(start))
+        said = last_line(self.job.log_file) if report.state is State.FAILED else ""
+        message = f"{report.message}: {said}" if said else report.message
+        return replace(report, message=message, facts=self._facts(start))
 
     def _recorded(self, start: Start | None, ending: Exit, last: Listed | None) -> Report:
         cancelled = self.job.cancel_file.exists()

@@ -74,6 +74,7 @@ def _command(engine: Private) -> tuple[str, ...]:
         "--manage-all-nodes=false",
         f"--manage-nodes-with-annotation-selector={_MARK}=fake",
         "--node-ip=127.0.0.1",
+        "--node-lease-duration-seconds=20",  # or they are taken for silent
     )
 
 

@@ -41,7 +41,9 @@ class WithBackends:
         made: list[KubernetesBackend] = []
 
         def backend(**more: object) -> KubernetesBackend:
-            made.append(KubernetesBackend(workspaces, options(engine, **more)))
+            # The machine may be slow: the contract asks once for a job's release.
+            chosen = options(engine, **more)
+            made.append(KubernetesBackend(workspaces, chosen, patience=30))
             return made[-1]
 
         yield backend

@@ -234,6 +234,7 @@ class TestFaults(WithBackends):
     ) -> None:
         monkeypatch.setattr(chores, "_OVERDUE", 1.0)
         backend = make()
+        backend._most_patience = 1.0
         handle = backend.submit(shell(BEAT, duration=4 if way == "duration" else 0))
         beat = wait.wait_for_beat(workspaces, handle)
         wait.until(backend, handle, State.RUNNING)

@@ -42,7 +42,14 @@ _log = logging.getLogger(__name__)
 class KubernetesBackend(Backend):
     """A backend for one namespace of one cluster. A handle is the job's id."""
 
-    def __init__(self, root: Path, options: Options, name: str = "kubernetes") -> None:
+    def __init__(
+        self,
+        root: Path,
+        options: Options,
+        name: str = "kubernetes",
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._root = root.absolute()
         self._options = options
         self._cluster = Cluster(self._root, options)
@@ -50,7 +57,7 @@ class KubernetesBackend(Backend):
         self._fetching = Fetching(self._cluster, options, self._root, name)
         self._warnings = Warnings(self._cluster.api)
         self._rights = Rights(self._cluster.api, options, self._root)
-        self._patience = _PATIENCE
+        self._most_patience = self._patience = patience
 
     def submit(self, task: Task) -> Handle:
         """Create the Job, unless it is there; it waits while inputs are being fetched."""
@@ -64,7 +71,7 @@ class KubernetesBackend(Backend):
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
         """Report on every handle asked about, and do what the cluster does not do by itself."""
         self._cluster.mirror.refresh()
-        self._patience = _PATIENCE
+        self._patience = self._most_patience
         self._chores.begin()
         self._fetching.see_to(handles)
         return {handle: self._report(handle) for handle in handles}

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from benchmarks.engines_kubernetes import kubernetes_rows
+from benchmarks.engines_slurm import slurm_rows
 from benchmarks.lists import scale, streams
 from benchmarks.locks import locks
 from benchmarks.overhead import overhead
@@ -69,6 +70,7 @@ _PARTS: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
 }
 _ENGINES: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
     "kubernetes": lambda extent: kubernetes_rows(2000, extent.rounds),
+    "slurm": lambda _: slurm_rows(5000),
     "overhead": lambda extent: overhead(extent.rounds),
 }
 """Parts that need an engine, and are only measured when they are named."""

@@ -78,6 +78,8 @@ class Engine:
     """Return what is left on the engine of jobs that nobody wants any more."""
     targets: Callable[[Any, Site, Losable], Targets]
     """Return what can be killed of it; the jobs that this may cost are added to the last."""
+    mend: Callable[[Any], object] = lambda _: None
+    """Do what it leaves to its administrator after a storm."""
     losers: tuple[str, ...] = ()  #: how targets are called whose end may be the end of any job
     is_well: Callable[[Any], bool] = lambda _: True
     """Whether it can run jobs; peace begins when it can."""
@@ -89,12 +91,13 @@ class Engine:
         return request.getfixturevalue(self.fixture)
 
     def heal(self, running: Any) -> str:
-        """Wait until it has recovered from a storm by itself; say so if it does not."""
+        """Wait until it has recovered from a storm; say so if it does not."""
         deadline = time.monotonic() + _HEALING
         while time.monotonic() < deadline:
             with suppress(Exception):
                 if self.is_well(running):
                     return ""
+                self.mend(running)
             time.sleep(0.5)
         return f"{self.name} has not recovered"
 
@@ -138,6 +141,12 @@ def _batch_jobs(engine: Slurm, _: Site) -> Sequence[str]:
     return engine.run("squeue", "-h", "-o", "%j %T").splitlines()
 
 
+def _resume_nodes(engine: Slurm) -> None:
+    """Give nodes back that Slurm has set apart: when it has lost count of a job, it wants to be told."""
+    for node in engine.nodes:
+        engine.run("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
+
+
 def _jobs_and_pods(engine: Private, _: Site) -> Sequence[str]:
     return engine.kubectl("-n", NAMESPACE, "get", "jobs,pods", "-o", "name").splitlines()
 
@@ -158,6 +167,7 @@ ENGINES = (
         targets=bounce_each,
         losers=("slurmd.", "slurmctld"),
         is_well=lambda engine: engine.is_up(),
+        mend=_resume_nodes,
         may_requeue=True,  # its controller may be killed before it has written down a start
         patience=60,
     ),

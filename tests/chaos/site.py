@@ -192,6 +192,7 @@ parameters.EXIT = {{ type = "integer", range = [0, 255], default = 0 }}
 parameters.TEXT = {{ type = "string" }}
 results.result = {{ path = "result.txt", media_type = "text/plain" }}
 results.started = {{ path = "started", media_type = "text/plain", required = false }}
+limits.memory = "64 MiB"
 
 [backends.engine]
 {backend}"""

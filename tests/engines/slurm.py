@@ -51,6 +51,7 @@ MpiDefault=none
 ReturnToService=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CORE_MEMORY
+DefMemPerCPU=200
 JobAcctGatherType=jobacct_gather/linux
 SlurmctldTimeout=30
 SlurmdTimeout=10

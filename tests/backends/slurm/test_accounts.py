@@ -14,6 +14,7 @@ import pytest
 
 from tests.backends.contract import BEAT, shell, task
 from tests.backends.slurm.site import GO, Site
+from tests.engines.daemons import wait_until
 from tests.needs import lack, need
 from uwsd.backends.base import Handle, State, TaskRefused, Unreachable
 
@@ -33,7 +34,10 @@ def account(site: Site) -> Iterator[str]:
         yield name
     finally:
         site.engine.run("scancel", f"--user={name}", check=False)
-        # Slurm's last process in its name may be on its way out.
+        # A node cannot be done with a job whose account is gone.
+        wait_until(
+            lambda: not site.engine.run("squeue", "-h", f"--user={name}"), 30, "its jobs stay"
+        )
         subprocess.run(("userdel", "--force", name), check=True, capture_output=True)
 
 

@@ -1,6 +1,7 @@
 """A folder of jobs and a cluster, with a hand on both."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,18 +82,29 @@ class Site:
         job = backend._job(task.job_id)
         note = job.note() or backend._write_down(task, job, "")
         with backend._locks.hold(task.job_id) as lock:
-            return [backend._submit(task, job, note, lock) for _ in range(times)]
+            return [backend._submit(job, note, lock) for _ in range(times)]
 
     @contextmanager
     def without(self, daemon: str) -> Iterator[None]:
         """Kill a daemon, and start it again at the end."""
         daemons = self.engine.daemons
         assert daemons is not None
+        if daemon == "slurmctld":
+            self.wait_until_saved()
         daemons.kill(daemon)
         try:
             yield
         finally:
             daemons.restart(daemon)
+
+    def wait_until_saved(self) -> None:
+        """Wait until the controller has on disk all that it was told by now."""
+        state = self.engine.folder / "state/job_state"
+        # It saves what has changed: so that there is something, a stranger comes.
+        id_ = self.engine.run("sbatch", "--parsable", "--hold", "-o", "/dev/null", "--wrap=true")
+        now = time.time()
+        wait_until(lambda: state.exists() and state.stat().st_mtime > now, 30, "not saved")
+        self.engine.run("scancel", id_.strip())
 
     def clear(self) -> None:
         """Forget all jobs."""

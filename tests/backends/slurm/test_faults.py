@@ -176,6 +176,8 @@ def test_a_cluster_that_has_lost_its_memory_loses_jobs_and_takes_new_ones(bookle
     backend = bookless.backend()
     running, ended = backend.submit(shell(BEAT)), backend.submit(shell("exit 3"))
     waiting = bookless.backend(extra=("--begin=now+1hour",)).submit(task("true"))
+    # This one has never been seen on the cluster by whoever asks later.
+    backend._follower.forget(waiting)
     bookless.wait_for("outputs/beat", running)
     bookless.wait_for("run/exit.json", ended)
     with bookless.without("slurmctld"):
@@ -193,6 +195,30 @@ def test_a_cluster_that_has_lost_its_memory_loses_jobs_and_takes_new_ones(bookle
     report = bookless.wait(backend, running)
     assert report.state in (State.LOST, State.FAILED)
     assert report.transient
+
+
+def test_what_a_killed_controller_has_forgotten_is_handed_over_again(bookless: Site) -> None:
+    state = bookless.engine.folder / "state"
+    backend = bookless.backend()
+    kept, held = shell("echo run >>runs"), shell("echo run >>runs")
+    (id_,) = bookless.cut_short(backend, held)
+    bookless.wait_until_saved()
+    shutil.copytree(state, bookless.root / ".state")
+    handles = [backend.submit(job) for job in (kept, held)]
+    assert bookless.id(handles[1]) == id_
+    with bookless.without("slurmctld"):
+        shutil.rmtree(state)
+        shutil.copytree(bookless.root / ".state", state)
+        for handle in handles:  # as if its node had not been told yet
+            shutil.rmtree(bookless.root / handle / "outputs")
+            (bookless.root / handle / "outputs").mkdir()
+            for record in ("start", "exit", "command"):
+                (bookless.root / handle / f"run/{record}.json").unlink(missing_ok=True)
+    wait_until(bookless.engine.is_up, 60, "the nodes do not come back")
+    for handle in handles:
+        assert bookless.wait(backend, handle).state is State.DONE
+        assert bookless.output(handle, "outputs/runs") == "run\n"
+    assert bookless.id(handles[1]) == id_
 
 
 def test_what_a_job_puts_in_the_place_of_its_records_harms_nobody(site: Site) -> None:

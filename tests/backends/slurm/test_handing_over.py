@@ -29,6 +29,7 @@ def test_a_job_that_was_left_held_is_released_by_the_next_question(site: Site) -
     note = job.note()
     assert note is not None
     job.write_note(note._replace(id=id_))
+    assert site.engine.state(id_) == "PENDING"
     handle = Handle(once.job_id)
     assert site.wait(site.backend(), handle).state is State.DONE
 

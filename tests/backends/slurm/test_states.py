@@ -10,6 +10,7 @@ from tests.backends.slurm.site import GO, Site
 from tests.engines.daemons import wait_until
 from tests.engines.slurm import Slurm
 from uwsd.backends.base import Handle, Report, State
+from uwsd.backends.slurm import tracked
 from uwsd.backends.slurm.cluster import Cluster
 from uwsd.backends.slurm.commands import Commands
 from uwsd.backends.slurm.options import Options
@@ -47,18 +48,30 @@ def test_a_job_that_waits_says_why_and_when_it_may_start(site: Site) -> None:
 def test_a_job_that_waits_for_others_says_so(private: Site) -> None:
     backend = private.backend()
     first, *others = [backend.submit(shell(GO, cpus=8)) for _ in range(4)]
-    messages = [
-        private.until(backend, h, State.WAITING, "it waits for").message for h in others[1:]
-    ]
-    assert any("(Resources)" in message for message in messages), messages
+    for handle in others[1:]:
+        message = private.until(backend, handle, State.WAITING, "it waits for").message
+        assert message.startswith(
+            ("it waits for free nodes (Resources)", "it waits for jobs that go first (Priority)")
+        )
     for handle in (first, *others):
         private.go(handle)
         private.wait(backend, handle)
 
 
-def test_a_job_that_somebody_holds_is_held_until_it_is_let_go(private: Site) -> None:
+def test_a_job_that_somebody_holds_is_held_until_it_is_let_go(
+    private: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracked, "_KEPT", 0.5)
     backend = private.backend(extra=LATER)
     handle = backend.submit(task("true"))
+    job = backend._job(handle)
+
+    def is_settled() -> bool:
+        backend.poll([handle])
+        note = job.note()
+        return note is not None and note.settled
+
+    wait_until(is_settled, 20, "it does not settle")
     for verb, reason in (("hold", "JobHeldAdmin"), ("uhold", "JobHeldUser")):
         private.engine.run("scontrol", verb, private.id(handle))
         assert reason in private.until(backend, handle, State.HELD).message

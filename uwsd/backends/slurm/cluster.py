@@ -146,11 +146,6 @@ class Cluster:
         """Return the cluster's configuration."""
         return dict(_SETTING.findall(self._run("scontrol", "show", "config")))
 
-    def began(self) -> float:
-        """Return when its controller was started, in seconds since 1970."""
-        said = self.settings().get("BOOT_TIME", "")
-        return float(said) if said.isdigit() else 0.0
-
     def _sacct(self, account: str, *which: str) -> str:
         return self._run("sacct", "-X", "-n", "-P", *which, "-o", BOOK_FORMAT, account=account)
 

@@ -2,8 +2,10 @@
 
 A job is handed over in steps, and a server may be killed between any two of them: its order is
 written down, Slurm takes it and holds it, its id is written down, it is released. What is found
-held is released; what may have been taken is looked up by its name. Should Slurm have a job twice,
-it starts once all the same: its worker makes a claim that only one can make.
+held is released; what may have been taken is looked up by its name. A controller that is killed
+forgets its last seconds: what it had taken is handed over again, what it had released is
+released again. Should Slurm have a job twice, it starts once all the same: its worker makes a
+claim that only one can make.
 """
 
 import logging
@@ -58,7 +60,7 @@ class SlurmBackend(Backend):
             self._root.chmod(0o711)
         self._worker = install_worker(self._root)
         self._cluster = Cluster(Commands(options), options)
-        self._follower = Follower(self._cluster, options)
+        self._follower = Follower(self._cluster, options, self._submit)
         self._trouble: str | None = None
         self._call = self._advise = 0.0
 
@@ -70,11 +72,7 @@ class SlurmBackend(Backend):
         with self._locks.hold(task.job_id) as lock:
             note = job.note()
             if note is None or not note.id:
-                note = self._hand_over(task, job, note, account, lock)
-            if note.id and not note.released:
-                with suppress(BackendError):  # `poll` will find it held
-                    self._cluster.release(note)
-                    job.write_note(note._replace(released=time.time()))
+                self._hand_over(task, job, note, account, lock)
         return Handle(task.job_id)
 
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
@@ -169,17 +167,18 @@ class SlurmBackend(Backend):
 
     def _hand_over(
         self, task: Task, job: SlurmJob, note: Note | None, account: str, lock: int
-    ) -> Note:
+    ) -> None:
         """Have Slurm take a job, unless it has: ``note`` says that it was asked before."""
         id_ = self._found(job, note) if note else None
         note = note or self._write_down(task, job, account)
         try:
-            note = note._replace(id=self._submit(task, job, note, lock) if id_ is None else id_)
+            note = note._replace(id=self._submit(job, note, lock) if id_ is None else id_)
         except TaskRefused:
             shutil.rmtree(job.folder)
             raise
         job.write_note(note)
-        return note
+        if note.id:
+            self._follower.meet(Handle(task.job_id), Tracked(job, note, self._options))
 
     def _found(self, job: SlurmJob, note: Note) -> str | None:
         """Return the id of a job that Slurm may have taken; empty if it must not any more."""
@@ -189,10 +188,10 @@ class SlurmBackend(Backend):
         ids = self._cluster.look_up(note.key, note.account, job.task_file.stat().st_mtime)
         return ids[0] if ids else None
 
-    def _submit(self, task: Task, job: SlurmJob, note: Note, lock: int) -> str:
+    def _submit(self, job: SlurmJob, note: Note, *locks: int) -> str:
+        """Have Slurm take a job as it is written down; return what it calls it."""
         text = script(self._options, self._worker, job.workspace)
-        words = arguments(self._options, task, note.key)
-        return self._cluster.submit(words, text, note.account, keep=(lock,))
+        return self._cluster.submit(note.words, text, note.account, keep=locks)
 
     def _write_down(self, task: Task, job: SlurmJob, account: str) -> Note:
         lay_out(task, job.workspace)
@@ -211,7 +210,8 @@ class SlurmBackend(Backend):
             )
         )
         name = key(self._root, task.job_id)
-        note = Note(id="", key=name, account=account, duration=task.duration, released=0)
+        words = arguments(self._options, task, name)
+        note = Note(id="", key=name, account=account, duration=task.duration, words=words)
         job.write_note(note)
         return note
 

@@ -3,18 +3,18 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from uwsd.backends.base import BackendError, Handle, Report, State
 from uwsd.backends.slurm.cluster import Cluster
 from uwsd.backends.slurm.listing import Listed, Queue
 from uwsd.backends.slurm.lookout import Lookout
+from uwsd.backends.slurm.notes import Note, SlurmJob
 from uwsd.backends.slurm.options import Options
 from uwsd.backends.slurm.states import meaning
 from uwsd.backends.slurm.tracked import Step, Tracked
 
-_SKEW = 5.0  #: seconds between the clocks of server and controller
 _SHARE = 10  #: how much longer than an answer of squeue the pause before the next is
 _SOON = 0.5  #: seconds between two questions while the end of a job is still to be told
 _AGAIN = 10.0  #: seconds after its time of grace, until a job's end is asked for again
@@ -28,8 +28,12 @@ _log = logging.getLogger(__name__)
 class Follower:
     """What is remembered of the jobs that are asked about; it may forget everything."""
 
-    def __init__(self, cluster: Cluster, options: Options) -> None:
+    def __init__(
+        self, cluster: Cluster, options: Options, submit: Callable[[SlurmJob, Note], str]
+    ) -> None:
+        """Follow jobs on a cluster; ``submit`` hands over again what it has lost."""
         self.lookout = Lookout()
+        self._submit = submit
         self._cluster = cluster
         self._options = options
         self._jobs: dict[Handle, Tracked] = {}
@@ -40,6 +44,13 @@ class Follower:
     def get(self, handle: Handle) -> Tracked | None:
         """Return what is remembered of a job."""
         return self._jobs.get(handle)
+
+    def meet(self, handle: Handle, job: Tracked) -> None:
+        """Remember a job that Slurm has just taken, and let it start."""
+        job.alive = time.monotonic()
+        self.remember(handle, job)
+        with suppress(BackendError):  # it will be found held
+            self._cluster.release(job.note)
 
     def remember(self, handle: Handle, job: Tracked) -> Tracked:
         """Remember a job until the next reports are asked for."""
@@ -132,17 +143,17 @@ class Follower:
         for other in self._others(job, self._queue):
             _log.warning("job %s of Slurm is cancelled: %s has its work", other, job.note.id)
             self._cluster.cancel_one(other, job.note)
-        if job.step is Step.RELEASE or (job.step is Step.DOUBT and self._was_forgotten(job)):
+        if job.step is Step.RELEASE:
             self._cluster.release(job.note)
-            job.note = job.note._replace(released=time.time())
-            job.job.write_note(job.note)
+        elif job.step is Step.SETTLE:
+            job.settle(job.note._replace(settled=True))
+        elif job.step is Step.SUBMIT:
+            job.settle(job.note._replace(id=self._submit(job.job, job.note)))
+            self._cluster.release(job.note)
         elif job.step is Step.CANCEL:
             self._cluster.cancel(job.note)
         elif job.stopping is not None and not job.is_over:
             self.press(job)
-
-    def _was_forgotten(self, job: Tracked) -> bool:
-        return self._cluster.began() > job.note.released - _SKEW
 
     def _others(self, job: Tracked, queue: Queue) -> Iterator[str]:
         """Find what Slurm has under the job's name beside it, as after an answer that was lost."""

@@ -1,8 +1,7 @@
 """What is on file about a job on Slurm: its worker's records, and a note of ours beside them.
 
-``run/slurm.json`` is written before Slurm is asked to take the job, when it has, and when the job
-is released. The folder may be open to another account, that of the job: what is in it is read as
-somebody else's.
+``run/slurm.json`` is written before Slurm is asked to take the job, and when it has. The folder may
+be open to another account, that of the job: what is in it is read as somebody else's.
 """
 
 import fcntl
@@ -38,7 +37,9 @@ class Note(NamedTuple):
     key: str  #: its name
     account: str  #: in which it runs; empty: the server's own
     duration: int  #: seconds
-    released: float  #: when, in seconds since 1970; 0: not yet
+    words: list[str]  #: sbatch's arguments
+    settled: bool = False
+    """Whether Slurm has listed it for so long that it keeps it, and that it is released."""
 
 
 class SlurmJob(Records):
@@ -53,8 +54,10 @@ class SlurmJob(Records):
         with suppress(*_NONSENSE):
             record = read(self._note_file)
             note = record and Note(**record)
-            if note and _DIGITS.fullmatch(note.id) and ACCOUNT.fullmatch(note.account or "none"):
-                return note
+            is_one = (
+                note and _DIGITS.fullmatch(note.id) and ACCOUNT.fullmatch(note.account or "none")
+            )
+            return note if is_one and isinstance(note.words, list) else None
         return None
 
     def write_note(self, note: Note) -> None:

@@ -33,8 +33,11 @@ from uwsd.worker.records import Exit, Start
 _LATE = 60.0
 """Seconds within which a record shows on this machine, and Slurm's word comes after a record."""
 
-_WRITTEN = 15.0
-"""Seconds within which a controller writes down what it was told."""
+_KEPT = 30.0
+"""Seconds after which Slurm has on disk what it says: a controller saves every five."""
+
+_REMEMBERED = 240.0
+"""Seconds for which Slurm lists a job that somebody has cancelled: MinJobAge, or nearly."""
 
 _NOBODY = Report(state=State.LOST, message="there is no such job")
 
@@ -43,7 +46,8 @@ class Step(Enum):
     """What has to be told Slurm about a job."""
 
     RELEASE = auto()
-    DOUBT = auto()  #: released again, if its controller was killed before it had written that down
+    SETTLE = auto()  #: nothing: only to write down that it keeps the job
+    SUBMIT = auto()  #: all of it, again
     CANCEL = auto()
 
 
@@ -53,7 +57,8 @@ class Tracked:
     def __init__(self, job: SlurmJob, note: Note, options: Options) -> None:
         self.job = job
         self.note = note
-        self.since = time.monotonic()  #: when it was met
+        self.since = time.monotonic()  #: when it was met, under its present id
+        self.alive: float | None = None  #: when it was last known to be on the cluster
         self.report: Report | None = None  #: what it said last
         self.expected: Path | None = None  #: the record that would be news
         self.restarts = 0  #: how often Slurm has put it back
@@ -61,15 +66,21 @@ class Tracked:
         self.stopping: float | None = None  #: when its end was last asked for
         self.is_open = False  #: whether it has ended, and somebody has still to say how
         self._options = options
+        self._free: float | None = None  # since when it is listed, and not held by us
         self._missed: tuple[int, float] = (0, 0.0)  # how often, and since when, it is not listed
         self._hopeless: float | None = None
-        self._free: float | None = None  # since when it waits, and is not held
         self._over: float | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing else will be said of it."""
         return self.report is not None and self.report.state.is_over
+
+    def settle(self, note: Note) -> None:
+        """Write down what has become of it on the cluster."""
+        self.note = note
+        self.since = self.alive = time.monotonic()
+        self.job.write_note(note)
 
     def look(self, queue: Queue, books: Mapping[str, Listed] | None, *, rung: bool) -> Report:
         """Return how it is now. ``rung``: whether the record that was expected is there."""
@@ -78,6 +89,7 @@ class Tracked:
         if listed is not None:
             self._missed = (0, 0.0)
             self.restarts = listed.restarts
+            self.alive = queue.asked
         self.report = self._report(queue, listed, books, rung)
         return self.report
 
@@ -102,22 +114,28 @@ class Tracked:
     def _waiting(self, listed: Listed, means: Meaning) -> Report:
         self._expect_start()
         reason = listed.reason.replace(" ", "_")
-        if reason == OUR_HOLD and not self.note.released:
-            self.step = Step.RELEASE
+        if not self.note.settled:
+            self.step = self._unsettled_step(reason)
+        if self.step is Step.RELEASE:
             return Report(state=State.WAITING, message="it is being handed over")
         if held := holds(reason):
-            if reason == OUR_HOLD and not self._has_been_free():
-                self.step = Step.DOUBT
             return Report(state=State.HELD, message=held)
         if is_hopeless(reason) and self._give_up(reason):
             return self._begun(None, None)
-        self._free = self._free or time.monotonic()
         message = means.message or waits_for(reason)
         return Report(state=means.state, message=message + _estimate(listed.started))
 
-    def _has_been_free(self) -> bool:
-        """Whether its release is surely on the controller's disk: then it was held by somebody."""
-        return self._free is not None and time.monotonic() - self._free > _WRITTEN
+    def _unsettled_step(self, reason: str) -> Step | None:
+        """Return what is to be done about the hold that it was handed over with.
+
+        A controller that was killed may not remember the release.
+        """
+        now = time.monotonic()
+        if reason == OUR_HOLD:
+            self._free = None
+            return Step.RELEASE
+        self._free = self._free or now
+        return Step.SETTLE if now - self._free >= _KEPT else None
 
     def _give_up(self, reason: str) -> bool:
         """Say whether a job that can never start has been waited for long enough, and is closed."""
@@ -194,12 +212,19 @@ class Tracked:
 
     def _lost(self, report: Report) -> Report:
         message = "Slurm does not know it any more, and it has left no record"
+        if report.state is State.WAITING and self._is_forgotten():
+            self.step = Step.SUBMIT
+            return replace(report, message="Slurm has lost it; it is handed over again")
         if report.state is State.WAITING and self.job.forbid():
             self.job.close("lost", message)
         self.step = Step.CANCEL
         return replace(
             ended(Exit("lost", message=message)), started=report.started, facts=report.facts
         )
+
+    def _is_forgotten(self) -> bool:
+        """Whether the cluster cannot have listed its end between two questions."""
+        return self.alive is not None and self._missed[1] - self.alive < _REMEMBERED
 
     def _records(self) -> tuple[Start | None, Exit | None]:
         """Return what its worker has left: not one of a try before the present one."""

@@ -113,7 +113,8 @@ def test_a_pod_that_was_taken_away(reason: str) -> None:
         (terminated(0, "Completed"), State.DONE, ""),
         (terminated(3), State.FAILED, "exit status 3"),
         (terminated(127, message="cannot start 'x'\n"), State.FAILED, "127: cannot start 'x'"),
-        (terminated(128, "StartError", "exec /bin/sh"), State.FAILED, "exec /bin/sh"),
+        (terminated(128, "StartError", 'exec: "/bin/sh"'), State.FAILED, "/bin/sh"),
+        (terminated(137, "ContainerStatusUnknown"), State.FAILED, "nobody saw"),
         (terminated(137), State.FAILED, "SIGKILL"),
         (terminated(137, "OOMKilled"), State.EXCEEDED, "memory"),
         (terminated(0, "OOMKilled"), State.EXCEEDED, "memory"),
@@ -127,6 +128,23 @@ def test_how_a_container_ended(end: Mapping[str, Any] | None, state: State, word
     assert report.state is state
     assert words in report.message
     assert "\n" not in report.message
+
+
+@pytest.mark.parametrize(
+    ("end", "transient"),
+    [
+        (terminated(3), False),
+        (terminated(128, "StartError", 'exec: "/bin/sh": no such file or directory'), False),
+        (terminated(128, "StartError", "failed to start shim: connection reset by peer"), True),
+        (terminated(137, "ContainerStatusUnknown"), True),
+        (None, True),
+    ],
+    ids=str,
+)
+def test_what_might_succeed_if_it_is_tried_again(
+    end: Mapping[str, Any] | None, transient: bool
+) -> None:
+    assert verdict(job(), pod("Failed", end)).report.transient is transient
 
 
 @pytest.mark.parametrize("word", ["Complete", "SuccessCriteriaMet"])
@@ -212,7 +230,8 @@ def test_a_job_without_a_pod(warning: str, trouble: Trouble) -> None:
         ("ContainerCreating", State.WAITING, Trouble.NONE),
         ("ErrImagePull", State.WAITING, Trouble.FOR_NOW),
         ("CreateContainerError", State.WAITING, Trouble.FOR_NOW),
-        ("CreateContainerConfigError", State.WAITING, Trouble.FOR_GOOD),
+        ("CreateContainerConfigError", State.WAITING, Trouble.FOR_NOW),
+        ("ErrImageNeverPull", State.WAITING, Trouble.FOR_GOOD),
         ("WaitsForGodot", State.UNKNOWN, Trouble.NONE),
     ],
 )

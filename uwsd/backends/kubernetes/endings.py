@@ -56,6 +56,8 @@ _DISRUPTIONS: Mapping[str, str] = {
 NOT_STARTED = ("StartError", "ContainerCannotRun")
 """Reasons of a container that has ended before it began."""
 
+_NO_PROGRAM = ("exec:", "executable file", "no such file or directory")
+
 _ENDINGS: Mapping[str, State] = {
     "cancel": State.CANCELLED,
     "duration": State.EXCEEDED,
@@ -176,7 +178,12 @@ def _exited(end: Json) -> Report:
     if code is None:
         return Report(state=State.FAILED, message=said or "nobody saw how it ended", transient=True)
     if end.get("reason") in NOT_STARTED:
-        return Report(state=State.FAILED, message=f"it cannot be started: {said}")
+        # Either there is no such program, or the node's runtime has died meanwhile.
+        passing = not any(words in said for words in _NO_PROGRAM)
+        message = f"it cannot be started: {said}"
+        return Report(state=State.FAILED, message=message, transient=passing)
+    if end.get("reason") == "ContainerStatusUnknown":
+        return Report(state=State.FAILED, message="nobody saw how it ended", transient=True)
     message = f"{_exit(code)}: {said}" if said else _exit(code)
     return Report(state=State.FAILED, message=message, exit_code=code)
 

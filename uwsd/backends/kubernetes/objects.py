@@ -10,6 +10,7 @@ _SUCCEEDED = ("Complete", "SuccessCriteriaMet")
 _FAILED = ("Failed", "FailureTarget")
 """Conditions of a Job; the second of each pair comes first, when pods may still run."""
 
+_NEVER = datetime.fromtimestamp(0, UTC)
 _LONGEST = 1000  # characters of a message
 
 
@@ -47,8 +48,9 @@ def started(pod: Json) -> datetime | None:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return a time that Kubernetes has written."""
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    """Return a time that Kubernetes has written; it writes 1970 for what never was."""
+    at = datetime.fromisoformat(text).astimezone(UTC) if text else _NEVER
+    return None if at == _NEVER else at
 
 
 def condition(thing: Json, kind: str, status: str = "True") -> Json | None:

@@ -39,7 +39,7 @@ _WAITING: Mapping[str, Trouble] = {
     "CreateContainerError": Trouble.FOR_NOW,
     "RunContainerError": Trouble.FOR_NOW,
     "PostStartHookError": Trouble.FOR_NOW,
-    "CreateContainerConfigError": Trouble.FOR_GOOD,
+    "CreateContainerConfigError": Trouble.FOR_NOW,  # also when the node's runtime has died
     "ErrImageNeverPull": Trouble.FOR_GOOD,
     "InvalidImageName": Trouble.FOR_GOOD,
 }

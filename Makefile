@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check lock example bench clean
+.PHONY: run test lint check lock example bench chaos clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/uwsd serve
@@ -20,9 +20,9 @@ lint: $(VENV)/.test
 # The environment of examples/agnpy, which the service `sed` computes in.
 example: examples/agnpy/.venv/.installed
 
-# What docs/performance.md promises, measured. BENCH="waits --sqlite": a part; BENCH=--help: which.
+# What docs/performance.md promises, measured. PARTS="waits --sqlite": a part; PARTS=--help: which.
 bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks $(PARTS)
 
 # Pin the newest versions that pyproject.toml allows.
 lock: $(VENV)/.test
@@ -48,9 +48,9 @@ examples/agnpy/.venv/.installed: examples/agnpy/requirements.lock
 	examples/agnpy/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# How quick the server is, beside what it promises: docs/performance.md. Takes about 5 minutes.
-bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks $(PARTS)
+# Kills of everything at random moments: docs/reliability.md. CHAOS="local --seed 5 --minutes 1": which.
+chaos: $(VENV)/.test
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) examples/agnpy/.venv

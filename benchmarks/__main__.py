@@ -14,8 +14,10 @@ from typing import Any
 
 import click
 
+from benchmarks.engines_kubernetes import kubernetes_rows
 from benchmarks.lists import scale, streams
 from benchmarks.locks import locks
+from benchmarks.overhead import overhead
 from benchmarks.rates import rates
 from benchmarks.runs import runs
 from benchmarks.sites import allow_clients
@@ -65,10 +67,15 @@ _PARTS: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
     "runs": _runs,
     "waits": _waits,
 }
+_ENGINES: Mapping[str, Callable[[Extent], Iterator[Row]]] = {
+    "kubernetes": lambda extent: kubernetes_rows(2000, extent.rounds),
+    "overhead": lambda extent: overhead(extent.rounds),
+}
+"""Parts that need an engine, and are only measured when they are named."""
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(list(_PARTS)))
+@click.argument("parts", nargs=-1, type=click.Choice([*_PARTS, *_ENGINES]))
 @click.option("--rounds", default=30, help="How often each request is measured.", show_default=True)
 @click.option("--waits", default=10_000, help="How many WAITs are open.", show_default=True)
 @click.option("--jobs", default=1_000_000, help="How many jobs a store has.", show_default=True)
@@ -85,7 +92,8 @@ def _measure(parts: tuple[str, ...], extent: Extent) -> None:
     began = time.monotonic()
     load = " ".join(f"{load:.1f}" for load in os.getloadavg())
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load averages before: {load}\n")
-    rows = list(show(row for part in parts for row in _PARTS[part](extent)))
+    every = {**_PARTS, **_ENGINES}
+    rows = list(show(row for part in parts for row in every[part](extent)))
     missed = sum(row.ok is False for row in rows)
     print(f"\n{missed} of {len(rows)} missed, in {time.monotonic() - began:.0f} s.", end=" ")
     print("" if BINARIES else "PostgreSQL is not installed: apt-get install postgresql.")

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.docker import docker_server, own_docker
+from tests.engines.kubernetes import kubernetes_engine, private_kubernetes
 from tests.engines.postgresql import fresh_database, postgresql
-from tests.engines.slurm import next_slurm_engine, slurm_engine, slurm_without_accounting  # noqa: F401
-from tests.engines.sshd import ssh  # noqa: F401
+from tests.engines.slurm import next_slurm_engine, slurm_engine, slurm_without_accounting
+from tests.engines.sshd import ssh
 from tests.serving import Server
 from uwsd.database import Database
 from uwsd.migrations import migrate
@@ -45,8 +47,11 @@ def serve(database_kind: str, request: pytest.FixtureRequest) -> Serve:
                 environment["UWSD_DATABASE__URL"] = stack.enter_context(fresh_database(engine))
                 _migrate(environment["UWSD_DATABASE__URL"])
             server = Server(data, config, **environment).start()
-            yield server
-            assert server.stop() == 0, server.log
+            try:
+                yield server
+            finally:  # also when a test fails: it must not go on for ever
+                status = server.stop()
+            assert status == 0, server.log
 
     return start
 

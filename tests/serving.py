@@ -81,6 +81,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def at_work_in(folder: Path) -> list[Path]:
+    """Return where processes are that are somewhere in a folder."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):  # it has just ended, or is nobody's business
+            found.append(link.readlink())
+    return [place for place in found if folder in place.parents]
+
+
 def descendants(pid: int) -> list[int]:
     """Return the children of a process that run uwsd or gunicorn, and their children."""
     found = []

@@ -1,6 +1,8 @@
 """The configuration: what is read, and how what is wrong is told."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,3 +220,13 @@ def test_the_document_has_every_option() -> None:
     assert found[1].strip() == tables(all_options()), (
         "put what `uwsd options` prints between the marks"
     )
+
+
+def test_no_engine_s_library_is_loaded_with_the_configuration() -> None:
+    """A web process reads it before gevent patches sockets, and needs no such library at all."""
+    load = "import sys; from uwsd.config.options import all_options; list(all_options())"
+    look = "print(*{'requests', 'urllib3', 'docker', 'kubernetes'} & sys.modules.keys())"
+    seen = subprocess.run(
+        (sys.executable, "-c", f"{load}; {look}"), capture_output=True, text=True, check=True
+    )
+    assert seen.stdout == "\n"

@@ -12,6 +12,7 @@ from uwsd.database import Database
 from uwsd.health import Condition, Health
 from uwsd.heartbeat import Heartbeat, HeartbeatFile
 from uwsd.migrations import migrate
+from uwsd.room import Room
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -31,6 +32,7 @@ def look(folder: Path, database: Database, *, beat: Heartbeat | None) -> Conditi
     health = Health(
         database=database,
         workspaces=folder / "jobs",
+        room=Room([folder], 0),
         heartbeat=file,
         tick=5,
         clock=lambda: NOW,

@@ -8,9 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,10 @@ from tests.serving import Server, descendants, finished
 from uwsd.backends.base import Backend, Handle, Progress, Report, State, Task
 from uwsd.capabilities.command import Command
 from uwsd.capabilities.settings import ServiceSettings
-from uwsd.database import Database
+from uwsd.database import DATABASE_FAULTS, Database
 from uwsd.migrations import migrate
 from uwsd.reports import told
+from uwsd.room import Room
 from uwsd.schemas import validate
 from uwsd.supervisor import Supervisor
 from uwsd.uws.documents import job_document
@@ -128,20 +131,22 @@ class Scripted(Backend):
 
     def __init__(self) -> None:
         self.report = Report(state=State.WAITING)
+        self.asked: list[str] = []
 
     def submit(self, task: Task) -> Handle:
+        self.asked.append(f"submit {task.job_id}")
         return Handle(task.job_id)
 
     def poll(self, handles: Collection[Handle]) -> Mapping[Handle, Report]:
         return dict.fromkeys(handles, self.report)
 
     def cancel(self, handle: Handle) -> None:
-        pass
+        self.asked.append(f"cancel {handle}")
 
     def release(self, handle: Handle) -> None:
-        pass
+        self.asked.append(f"release {handle}")
 
-    def find(self, job_id: str) -> Handle | None:  # noqa: ARG002 - it is never looked for
+    def find(self, job_id: str) -> Handle | None:
         return None
 
 
@@ -161,8 +166,8 @@ class Stage:
             workspaces=Workspaces(tmp_path / "jobs"),
             capabilities={"demo": demo},
             backends={"scripted": self.engine},
+            watch=Watch(lambda: self.now),
         )
-        self.supervisor._watch = Watch(lambda: self.now)
         self.store.add(a_job(Phase.QUEUED), want=Want.RUN)
 
     def see(self, state: State, **more: object) -> Job:
@@ -226,6 +231,81 @@ def test_what_jobinfo_alone_tells_is_written_once_a_second_and_wakes_nobody(stag
     finally:
         heard.close()
         waiting.close()
+
+
+@contextmanager
+def locked(stage: Stage) -> Iterator[None]:
+    """Keep everybody from writing."""
+    with closing(sqlite3.connect(str(stage.database.url.database))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@contextmanager
+def gone(stage: Stage) -> Iterator[None]:
+    """Keep everybody from reading, too."""
+    with closing(sqlite3.connect(str(stage.database.url.database))) as other:
+        other.execute("ALTER TABLE execution RENAME TO elsewhere")
+        yield
+        other.execute("ALTER TABLE elsewhere RENAME TO execution")
+
+
+@pytest.mark.parametrize("fault", [locked, gone])
+def test_nothing_is_asked_of_an_engine_while_the_database_cannot_be_used(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[Stage], AbstractContextManager[None]],
+) -> None:
+    def asked_meanwhile() -> list[str]:
+        with fault(stage), pytest.raises(DATABASE_FAULTS):
+            stage.supervisor.tick()
+        return list(stage.engine.asked)
+
+    monkeypatch.setattr("uwsd.embedded._PATIENCE", 0.1)
+    assert asked_meanwhile() == []
+    stage.see(State.RUNNING)
+    stage.store.change(None, "j", lambda job: job.on(Event.ABORT, at=LATER), want=Want.STOP)
+    assert asked_meanwhile() == ["submit j"]
+    stage.supervisor.tick()
+    assert stage.engine.asked == ["submit j", "cancel j"]
+
+
+def test_no_file_is_removed_while_nobody_can_say_whose_it_is(stage: Stage) -> None:
+    stray = stage.supervisor._workspaces.root / "stray"
+    stray.mkdir(parents=True)
+    os.utime(stray, (0, 0))
+    with gone(stage), pytest.raises(DATABASE_FAULTS):
+        stage.supervisor._sweep()
+    assert stray.exists()
+
+
+def test_files_of_jobs_that_the_database_does_not_know_are_left(stage: Stage) -> None:
+    workspaces = stage.supervisor._workspaces
+    workspaces.prepare("done-before-the-backup-was-restored")
+    workspaces.keep("never-came-to-be", "FILE", BytesIO(b"x"))
+    for folder in workspaces.root.iterdir():
+        os.utime(folder, (0, 0))
+    stage.supervisor._sweep()
+    assert [path.name for path in workspaces.root.iterdir()] == [
+        "done-before-the-backup-was-restored"
+    ]
+
+
+def test_no_job_is_handed_over_without_room_and_those_that_run_are_looked_after(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = Room([Path("/")], 0)
+    stage.supervisor._require_room = lambda: room.require()  # noqa: PLW0108 - it is replaced
+    stage.see(State.RUNNING)
+    room = Room([Path("/")], 2**62)
+    stage.store.add(replace(a_job(Phase.QUEUED), id="k"), want=Want.RUN)
+    stage.see(State.SUSPENDED)
+    assert stage.see(State.DONE).phase is Phase.COMPLETED
+    assert stage.engine.asked == ["submit j"]
+    assert caplog.text.count("no room for new jobs") == 1
+    room = Room([Path("/")], 0)
+    stage.supervisor.tick()
+    assert stage.engine.asked == ["submit j", "submit k"]
 
 
 def test_no_kill_of_the_supervisor_loses_or_doubles_a_job(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from uwsd.auth.identity import add_identity
 from uwsd.config import Settings
 from uwsd.dali.endpoints import dali
-from uwsd.database import DATABASE_FAULTS, Aside, at_once
+from uwsd.database import DATABASE_FAULTS, Aside, at_once, log_fault
 from uwsd.drain import DrainFile
 from uwsd.edge import Edge
 from uwsd.health import Health
@@ -23,7 +23,9 @@ from uwsd.registry.oai.view import oai
 from uwsd.registry.site import FILE
 from uwsd.registry.store import RecordStore
 from uwsd.rights import anonymous_rights, authentication
+from uwsd.room import NoRoom, is_lack_of_room
 from uwsd.site import Site
+from uwsd.staging import staging
 from uwsd.uws.errors import Unavailable, UwsError
 from uwsd.uws.resources import uws
 from uwsd.uws.resources.blueprint import EXTENSION, JobIdConverter, JobLists
@@ -66,6 +68,7 @@ def create_app(settings: Settings, aside: Aside = at_once) -> Flask:
     app.register_blueprint(vosi)
     app.register_blueprint(dali)
     app.register_blueprint(oai)
+    app.register_blueprint(staging)
     _add_manners(app)
     app.add_url_rule("/healthz", "healthz", _healthz)
     server = settings.server
@@ -92,6 +95,7 @@ def _job_lists(site: Site) -> JobLists:
         waiting=Waiting(site.feed.listen(), room=server.max_waits),
         max_wait=server.max_wait,
         admit=DrainFile(site.settings.folder).admit,
+        require_room=site.room.require,
         limits=BodyLimits(
             body=server.max_body,
             fields=server.max_fields,
@@ -107,6 +111,7 @@ def _availability(site: Site) -> Sources:
     health = Health(
         database=site.database,
         workspaces=site.workspaces.root,
+        room=site.room,
         heartbeat=HeartbeatFile(folder),
         tick=site.settings.supervisor.tick,
     )
@@ -144,9 +149,13 @@ def _add_manners(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        _log.exception("%s %r", request.method, request.path)
+        if is_lack_of_room(error):  # the log may be on that disk
+            _log.warning("%s %r: %s", request.method, request.path, error)
+            return refuse(NoRoom())
         if isinstance(error, DATABASE_FAULTS):
+            log_fault(_log, error, f"{request.method} {request.path!r}")
             return refuse(Unavailable("the database cannot be used now; try again"))
+        _log.exception("%s %r", request.method, request.path)
         return _plain("something broke here; the log of the server tells what", 500)
 
     @app.after_request

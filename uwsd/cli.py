@@ -18,6 +18,7 @@ from uwsd.client.arguments import instant
 from uwsd.client.commands import COMMANDS
 from uwsd.config import ConfigError, Settings, load
 from uwsd.database import DATABASE_FAULTS, NotAlone
+from uwsd.doctor.command import doctor
 from uwsd.drain import Drain, DrainFile
 from uwsd.heartbeat import HeartbeatFile
 from uwsd.migrations import SchemaError, migrate
@@ -181,7 +182,7 @@ def list_users(config: Path | None) -> None:
             click.echo(name)
 
 
-for command in (*COMMANDS, registry):
+for command in (*COMMANDS, doctor, registry):
     main.add_command(command)
 
 
@@ -212,6 +213,7 @@ def _supervise(settings: Settings, require_alone: Callable[[], None]) -> None:
         capabilities=site.capabilities,
         backends=backends,
         archive=settings.retention.archive,
+        require_room=site.room.require,
     )
     upkeep = Upkeep(
         backends=backends,

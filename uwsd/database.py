@@ -1,5 +1,6 @@
 """The database: how connections are made, and how a transaction begins, on each store."""
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, create_engine, func, make_url, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from uwsd.embedded import Aside, DatabaseBusy, Embedded, at_once
 
@@ -21,6 +22,20 @@ class NotAlone(Exception):
 
 DATABASE_FAULTS = (DatabaseBusy, SQLAlchemyError, sqlite3.Error)
 """What is raised when the database cannot be used, now or at all."""
+
+_OUTAGES = (DatabaseBusy, OperationalError, InterfaceError, sqlite3.OperationalError)
+
+
+def log_fault(log: logging.Logger, fault: Exception, what: str) -> None:
+    """Log one of `DATABASE_FAULTS`: in a line, for while the database is away there are many.
+
+    What is no outage is a fault of ours, and is told with its traceback.
+    """
+    if isinstance(fault, _OUTAGES):
+        said = str(getattr(fault, "orig", None) or fault).partition("\n")[0]
+        log.warning("%s: the database cannot be used: %s", what, said)
+    else:
+        log.error("%s: the database cannot be used", what, exc_info=fault)
 
 
 class Database:

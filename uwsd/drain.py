@@ -75,8 +75,11 @@ class DrainFile:
             "note": drain.note,
         }
         draft = self._path.with_name(f".{_FILE}-{secrets.token_hex(4)}")
-        draft.write_text(json.dumps(said), "utf-8")
-        draft.replace(self._path)
+        try:
+            draft.write_text(json.dumps(said), "utf-8")
+            draft.replace(self._path)
+        finally:  # on a full disk
+            draft.unlink(missing_ok=True)
 
     def remove(self) -> bool:
         """Take jobs again; return whether the site was being drained."""

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from uwsd.database import Database
-from uwsd.heartbeat import HeartbeatFile
+from uwsd.heartbeat import HeartbeatFile, silence
+from uwsd.room import Room
 from uwsd.uws import times
 
 _PATIENCE = 2.0
@@ -34,6 +35,13 @@ class Condition:
     since: datetime | None = None  #: when the supervisor began its work
 
 
+def look_once(name: str, look: Look, within: float = 5.0) -> str | None:
+    """Say what is wrong with one thing in its own words, for an administrator; None if nothing."""
+    probe = _Probe(name, look, words=lambda error: str(error).partition("\n")[0])
+    probe.start()
+    return probe.trouble(time.monotonic() + within)
+
+
 class Health:
     """Looks at a site, at most once in `_FRESH` seconds however often it is asked."""
 
@@ -42,15 +50,16 @@ class Health:
         *,
         database: Database,
         workspaces: Path,
+        room: Room,
         heartbeat: HeartbeatFile,
         tick: float,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
         self._database = database
         self._workspaces = workspaces
+        self._room = room
         self._heartbeat = heartbeat
-        # A tick may take its time when an engine is slow to answer.
-        self._silence = timedelta(seconds=3 * tick + 15)
+        self._silence = silence(tick)
         self._clock = clock
         self._lock = threading.Lock()
         self._until = 0.0
@@ -87,14 +96,18 @@ class Health:
         self._workspaces.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=self._workspaces) as file:
             file.write(b"x")
+        self._room.require()
 
 
 class _Probe:
     """Looks at one thing, in a thread of its own; one that hangs is not asked again meanwhile."""
 
-    def __init__(self, name: str, look: Look) -> None:
+    def __init__(
+        self, name: str, look: Look, words: Callable[[Exception], str] = lambda e: type(e).__name__
+    ) -> None:
         self._name = name
         self._look = look
+        self._words = words
         self._thread: threading.Thread | None = None
         self._trouble: str | None = None
 
@@ -117,4 +130,4 @@ class _Probe:
             self._look()
             self._trouble = None
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not well
-            self._trouble = f"{self._name} cannot be used: {type(error).__name__}"
+            self._trouble = f"{self._name} cannot be used: {self._words(error)}"

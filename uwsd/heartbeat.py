@@ -8,12 +8,17 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from uwsd.uws.times import parse, to_text
 
 _FILE = "supervisor.json"
+
+
+def silence(tick: float) -> timedelta:
+    """Return for how long a supervisor with this tick may be silent, slow engines and all."""
+    return timedelta(seconds=3 * tick + 15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +45,11 @@ class HeartbeatFile:
             "backends": dict(heartbeat.backends),
         }
         draft = self._path.with_name(f".{_FILE}-{secrets.token_hex(4)}")
-        draft.write_text(json.dumps(said), "utf-8")
-        draft.replace(self._path)
+        try:
+            draft.write_text(json.dumps(said), "utf-8")
+            draft.replace(self._path)
+        finally:  # on a full disk
+            draft.unlink(missing_ok=True)
 
     def read(self) -> Heartbeat | None:
         """Return the last sign of life, or None when there never was one."""

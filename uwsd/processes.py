@@ -14,6 +14,9 @@ from pathlib import Path
 LISTENER = "UWSD_LISTENER"
 """The environment variable that hands a web server the socket of `uwsd serve`."""
 
+PARENT = "UWSD_PARENT"
+"""The environment variable that tells a child of `uwsd serve` who has started it."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -47,10 +50,12 @@ def allow_descriptors(needed: int) -> int:
 
 
 def die_with_parent() -> None:
-    """Have the kernel end this process when its parent ends, however that happens."""
-    parent = os.getppid()
+    """Have the kernel end this process when `uwsd serve` ends, however that happens.
+
+    That may have been before this process was asked to: by then it has another parent.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+    if os.getppid() != int(os.environ[PARENT]):
         sys.exit("the process that started this one is gone")
 
 

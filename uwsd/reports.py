@@ -31,11 +31,18 @@ _TAKEN = PASSING | {"ignored"}
 def told(job: Job, report: Report, *, at: datetime) -> Job:
     """Return ``job`` as it is, now that its backend has reported on it."""
     if job.phase.is_over:
-        return job
+        return _started_all_the_same(job, report)
     for event in EVENTS[report.state]:
         moment = report.started if event is Event.START else report.ended
         job = job.on(event, at=_between(job.created, moment or at, at))
     return replace(job, info=_info(job, report), error=_error(report))
+
+
+def _started_all_the_same(job: Job, report: Report) -> Job:
+    """Return a job that was aborted before anybody had seen it run: what it has made is there."""
+    if job.started is not None or report.started is None or job.ended is None:
+        return job
+    return replace(job, started=_between(job.created, report.started, job.ended))
 
 
 def progressed(job: Job, progress: Progress) -> Job:

@@ -12,11 +12,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from uwsd.config import Settings
-from uwsd.loopback import is_loopback
 from uwsd.migrations import migrate, require_schema
-from uwsd.processes import LISTENER, alone
+from uwsd.processes import LISTENER, PARENT, alone
 from uwsd.site import open_database
 
+_EVERYWHERE = ("0.0.0.0", "::", "")  # addresses to listen on, and not to ask at  # noqa: S104
 _READY_WITHIN = 60.0
 _STOP_WITHIN = 15.0
 _RESTART_AFTER = 1.0
@@ -99,7 +99,8 @@ def _child(
     def start() -> subprocess.Popen[bytes]:
         # A process group of its own: Ctrl-C on the terminal is for us to pass on.
         command = (sys.executable, "-m", *module)
-        return subprocess.Popen(command, env=environment, pass_fds=keep, process_group=0)
+        told = {**environment, PARENT: str(os.getpid())}
+        return subprocess.Popen(command, env=told, pass_fds=keep, process_group=0)
 
     return _Child(name=name, start=start, process=start())
 
@@ -154,7 +155,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def _local_url(settings: Settings, listener: socket.socket) -> str:
     host, port = settings.server.host, listener.getsockname()[1]
-    name = host if is_loopback(host) else "127.0.0.1"
+    name = "127.0.0.1" if host in _EVERYWHERE else host
     return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 

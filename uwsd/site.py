@@ -10,6 +10,7 @@ from uwsd.capabilities.base import Capability
 from uwsd.config import Settings
 from uwsd.database import Aside, Database, at_once
 from uwsd.migrations import require_schema
+from uwsd.room import Room
 from uwsd.uws.feed import Feed, SqliteFeed
 from uwsd.uws.store import JobStore
 from uwsd.uws.workspace import Workspaces
@@ -51,6 +52,12 @@ class Site:
             )
             for name, chosen in self.settings.backends.items()
         }
+
+    @property
+    def room(self) -> Room:
+        """What is left on the disk."""
+        folders = (self.settings.folder, self.workspaces.root)
+        return Room(folders, self.settings.data.reserve)
 
     def close(self) -> None:
         """Close the database."""

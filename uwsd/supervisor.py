@@ -7,39 +7,28 @@ nothing is lost, doubled or stuck.
 import logging
 import select
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from uwsd.backends.base import (
-    Backend,
-    BackendError,
-    Handle,
-    Report,
-    State,
-    TaskRefused,
-    Unreachable,
-)
-from uwsd.capabilities.base import Capability, MissingResult
-from uwsd.database import DATABASE_FAULTS
-from uwsd.reports import progressed, told
+from uwsd.backends.base import Backend, BackendError, Handle, TaskRefused
+from uwsd.capabilities.base import Capability
+from uwsd.database import DATABASE_FAULTS, log_fault
+from uwsd.outcomes import Outcomes
+from uwsd.steps import each
 from uwsd.uws import times
-from uwsd.uws.errors import BadRequest, UwsError, WrongPhase
+from uwsd.uws.errors import BadRequest, Unavailable, WrongPhase
 from uwsd.uws.feed import FeedBroken, Listener
-from uwsd.uws.job import LOGS, ErrorSummary, Job, Result
+from uwsd.uws.job import LOGS, ErrorSummary, Job
 from uwsd.uws.phase import Event
 from uwsd.uws.rows import Execution, Want
 from uwsd.uws.store import JobStore
 from uwsd.uws.workspace import Workspaces
 from uwsd.watch import PACE, Watch
 
-_LOG_TYPE = "text/plain; charset=utf-8"
 _STRAY_AGE = 3600.0
 _PAUSE = 0.01  # seconds between two ticks at the least
 _LENIENCE = timedelta(seconds=2)  # the engine enforces the limit; this is the net
-_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +43,8 @@ class Supervisor:
         capabilities: Mapping[str, Capability],
         backends: Mapping[str, Backend],
         archive: bool = False,
+        require_room: Callable[[], None] = lambda: None,
+        watch: Watch | None = None,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
         self._store = store
@@ -61,18 +52,29 @@ class Supervisor:
         self._capabilities = capabilities
         self._backends = backends
         self._archive = archive
+        self._require_room = require_room
+        self._lacks_room = False
         self._clock = clock
-        self._limits: dict[Handle, int] = {}  # what each engine was last told
-        self._watch = Watch()
+        self._watch = watch or Watch()
+        self._outcomes = Outcomes(
+            store=store,
+            workspaces=workspaces,
+            capabilities=capabilities,
+            backends=backends,
+            watch=self._watch,
+            clock=clock,
+        )
         self._next_sweep = 0.0
 
     def tick(self) -> None:
         """Look once at everything that is not as it should be, and see to it."""
         now = self._clock()
-        self._each(self._store.expired(now), self._expire)
-        self._each(self._store.overdue(now - _LENIENCE), self._stop_overdue)
-        self._each(self._store.unsettled(), self._attend)
-        self._poll(e for e in self._store.unsettled() if e.handle and e.want is not Want.FORGET)
+        each(self._store.expired(now), self._expire)
+        each(self._store.overdue(now - _LENIENCE), self._stop_overdue)
+        each(self._store.unsettled(), self._attend)
+        self._outcomes.ask(
+            e for e in self._store.unsettled() if e.handle and e.want is not Want.FORGET
+        )
 
     def run(
         self,
@@ -101,26 +103,10 @@ class Supervisor:
             except FeedBroken as broken:
                 _log.warning("%s; looking at everything", broken)
                 time.sleep(1)
-            except DATABASE_FAULTS:
-                _log.exception("the database cannot be used; will try again")
+            except DATABASE_FAULTS as fault:
+                log_fault(_log, fault, "will try again")
                 time.sleep(1)
             time.sleep(max(0.0, began + _PAUSE - time.monotonic()))
-
-    def _each(self, items: Iterable[_T], step: Callable[[_T], None]) -> None:
-        """One job that cannot be seen to must not keep the others from it."""
-        for item in items:
-            try:
-                step(item)
-            except UwsError as error:
-                _log.info("%s: overtaken: %s", item, error)
-            except Unreachable as error:  # the engine's silence is logged once, not for each job
-                _log.debug("%s: %s; will try again", item, error)
-            except BackendError as error:
-                _log.warning("%s: %s; will try again", item, error)
-            except DATABASE_FAULTS:
-                raise
-            except Exception:  # noqa: BLE001 - it is logged, and the others go on
-                _log.exception("%s: will try again", item)
 
     def _attend(self, execution: Execution) -> None:
         match execution:
@@ -128,11 +114,25 @@ class Supervisor:
                 self._forget(execution)
             case Execution(want=Want.STOP):
                 self._stop(execution)
-            case Execution(handle=None):
+            case Execution(handle=None) if self._has_room():
                 self._submit(execution)
+
+    def _has_room(self) -> bool:
+        """Whether jobs may be handed over; those that are, are looked after in any case."""
+        lacked, self._lacks_room = self._lacks_room, False
+        try:
+            self._require_room()
+        except Unavailable as why:
+            self._lacks_room = True
+            if not lacked:
+                _log.warning("no job is handed over: %s", why)
+        return not self._lacks_room
 
     def _submit(self, execution: Execution) -> None:
         job = self._store.load(execution.job_id)
+        if job.phase.is_over:  # aborted a moment ago, or refused by one who was killed then
+            self._stop(execution)
+            return
         try:
             capability = self._capability(job.service)
             workspace = self._workspaces.prepare(job.id)
@@ -177,7 +177,8 @@ class Supervisor:
             backend, handle = found
             backend.release(handle)
         self._watch.drop(execution.job_id)
-        self._workspaces.remove(execution.job_id)
+        if not self._workspaces.remove(execution.job_id):
+            raise BackendError("some of its files cannot be removed")
         self._store.drop(execution.job_id)
 
     def _found(self, execution: Execution) -> tuple[Backend, Handle] | None:
@@ -186,82 +187,6 @@ class Supervisor:
             return None
         handle = execution.handle or backend.find(execution.job_id)
         return None if handle is None else (backend, Handle(handle))
-
-    def _poll(self, executions: Iterable[Execution]) -> None:
-        """Ask each backend one question for all its jobs."""
-        asked: dict[str, dict[Handle, Execution]] = defaultdict(dict)
-        for execution in executions:
-            asked[execution.backend or ""][Handle(execution.handle or "")] = execution
-        for name, handles in asked.items():
-            try:
-                reports = self._backends[name].poll(handles)
-            except Unreachable:
-                continue
-            except (BackendError, KeyError) as error:
-                _log.warning("backend %s cannot be asked: %s", name, error)
-                continue
-            self._each(((handles[h], h, name, r) for h, r in reports.items()), self._hear)
-
-    def _hear(self, news: tuple[Execution, Handle, str, Report]) -> None:
-        execution, handle, name, report = news
-        report = replace(report, facts={**report.facts, "backend": name})
-        job = self._store.load(execution.job_id)
-        if not report.state.is_over:
-            self._keep_limit(job, handle, name)
-        if report.state.is_over or self._is_news(job, told(job, report, at=self._clock())):
-            self._store.change(None, job.id, lambda job: self._after(job, report))
-        if report.state.is_over:
-            self._store.settle(job.id)
-            self._limits.pop(handle, None)
-            self._watch.drop(job.id)
-        elif report.state is State.RUNNING:
-            self._watch.add(execution)
-
-    def _is_news(self, was: Job, now: Job) -> bool:
-        """Whether to write it down at once: what jobInfo alone tells can wait a little."""
-        return now.differs_from(was) or (now != was and self._watch.may_write(was.id))
-
-    def _ask_progress(self, execution: Execution) -> None:
-        job_id, backend = execution.job_id, self._backends[execution.backend or ""]
-        progress = backend.progress(Handle(execution.handle or ""))
-        if progress is None or self._watch.has_heard(job_id, progress):
-            return
-        if self._watch.may_write(job_id):
-            self._store.change(None, job_id, lambda job: progressed(job, progress))
-            self._watch.heard(job_id, progress)
-
-    def _after(self, job: Job, report: Report) -> Job:
-        """Return the job after a report, with what it has made so far."""
-        results: tuple[Result, ...] = ()
-        capability = self._capabilities.get(job.service)
-        if report.state.is_over and capability is not None:
-            try:
-                results = tuple(capability.results(self._workspaces.outputs(job.id)))
-            except MissingResult as missing:
-                results = missing.found
-                if report.state is State.DONE:
-                    report = replace(report, state=State.FAILED, message=str(missing))
-        job = told(job, report, at=self._clock())
-        if job.started is None:
-            return job
-        return replace(job, results=results + self._logs(job.id, report.state.is_over))
-
-    def _logs(self, job_id: str, final: bool) -> tuple[Result, ...]:
-        return tuple(
-            Result(
-                id=name,
-                path=f"logs/{name}",
-                media_type=_LOG_TYPE,
-                size=self._workspaces.size(job_id, f"logs/{name}") if final else None,
-            )
-            for name in LOGS
-        )
-
-    def _keep_limit(self, job: Job, handle: Handle, name: str) -> None:
-        """Tell the engine of a new duration: a client may change it until the job is over."""
-        if self._limits.get(handle) != job.duration:
-            self._backends[name].amend(handle, job.duration)
-            self._limits[handle] = job.duration
 
     def _stop_overdue(self, job_id: str) -> None:
         def edit(job: Job) -> Job:
@@ -294,7 +219,12 @@ class Supervisor:
             return
         self._next_sweep = time.monotonic() + _STRAY_AGE
         for job_id in self._workspaces.strays(older_than=time.time() - _STRAY_AGE):
-            if not self._store.knows(job_id):
+            if self._store.knows(job_id):
+                continue
+            if self._workspaces.was_prepared(job_id):
+                # Perhaps the database is older than the job: restored from a backup.
+                _log.warning("the database does not know job %s; its files are left", job_id)
+            else:
                 _log.info("removing the files of %s, which nobody knows", job_id)
                 self._workspaces.remove(job_id)
 
@@ -311,10 +241,9 @@ class Supervisor:
             poller.register(descriptor, select.POLLIN)
         end = time.monotonic() + net
         while (rest := end - time.monotonic()) > 0:
-            running = self._watch.running
-            if poller.poll(1000 * (min(rest, PACE) if running else rest)):
+            if poller.poll(1000 * (min(rest, PACE) if self._watch.running else rest)):
                 return
-            self._each(running, self._ask_progress)
+            self._outcomes.ask_progress()
 
 
 def _is_readable(descriptor: int) -> bool:

@@ -15,7 +15,7 @@ from gunicorn.workers.base import Worker
 
 from uwsd import __version__
 from uwsd.config import load
-from uwsd.processes import LISTENER, allow_descriptors, die_with_parent
+from uwsd.processes import LISTENER, PARENT, allow_descriptors, die_with_parent
 
 _FULL_COLLECTION = 1000
 """How many collections of the middle generation go before a full one; Python has 10."""
@@ -63,7 +63,7 @@ def on_starting(server: Arbiter) -> None:
             "`ulimit -Hn`, or lower server.worker_connections",
             *(room, worker_connections, needed),
         )
-    if LISTENER in os.environ:
+    if PARENT in os.environ:
         die_with_parent()
 
 

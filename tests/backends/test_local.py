@@ -15,6 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.backends.contract import BEAT, PATH, BackendContract, NewBackend, shell, task
+from tests.serving import at_work_in
 from uwsd.backends.base import Handle, State
 from uwsd.backends.local import LocalBackend, Options, create
 from uwsd.worker.memory import GroupLimit, limit, remove
@@ -130,6 +131,14 @@ class TestLocalBackend(BackendContract):
         os.kill(self.worker_of(workspaces, handle), signal.SIGKILL)
         assert self.is_readable(command)
         os.close(command)
+
+    def test_a_job_that_kills_its_worker_at_once_is_gone(self, workspaces: Path) -> None:
+        backend = self.backend(workspaces)
+        script = "(sleep 60) & kill -KILL $PPID"
+        handles = [backend.submit(shell(script)) for _ in range(8)]
+        reports = self.wait_all(backend, handles)
+        assert {report.state for report in reports.values()} == {State.LOST}
+        assert not at_work_in(workspaces)
 
     @pytest.mark.skipif(not has_groups(), reason="needs a control group of its own")
     def test_a_control_group_finds_whoever_hides_from_a_killed_worker(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from uwsd.capabilities.function import Function, FunctionError
+from uwsd.capabilities.described import Undescribed
+from uwsd.capabilities.function import Function
 from uwsd.capabilities.settings import ServiceSettings
 from uwsd.uws.errors import BadRequest
 from uwsd.uws.job import Job, Parameter
@@ -80,7 +81,7 @@ def test_the_configuration_has_the_last_word(tmp_path: Path) -> None:
 def test_an_example_that_the_function_would_not_take_is_refused(tmp_path: Path) -> None:
     example = '[examples.one]\ntitle = "x"\nparameters = { file = "text", ra = %s }'
     assert function(tmp_path, example % 360).examples[0].parameters[1] == ("ra", "360")
-    with pytest.raises(FunctionError, match="example one of the service sky: ra takes a real"):
+    with pytest.raises(Undescribed, match="example one of the service sky: ra takes a real"):
         function(tmp_path, example % 361)
 
 
@@ -136,7 +137,7 @@ def test_only_what_was_returned_under_an_id_is_a_result(tmp_path: Path) -> None:
 def test_a_function_that_cannot_be_a_service_is_said(
     tmp_path: Path, name: str, text: str, sentence: str
 ) -> None:
-    with pytest.raises(FunctionError, match=sentence) as error:
+    with pytest.raises(Undescribed, match=sentence) as error:
         function(tmp_path, text, name)
     assert "\n" not in str(error.value)
 

@@ -1,9 +1,10 @@
 """The processes of a private engine: started, killed and started again by name."""
 
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -63,6 +64,15 @@ class Daemons:
         with suppress(subprocess.TimeoutExpired):
             self._running[name].wait(within)
         self.kill(name)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Let a daemon stand still: it is there, and does not answer."""
+        self._running[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._running[name].send_signal(signal.SIGCONT)
 
     def is_running(self, name: str) -> bool:
         """Whether the daemon lives."""

@@ -227,8 +227,9 @@ def test_progress_is_told_line_by_line(compute: Compute) -> None:
 
 def test_the_notebook_runs_with_other_parameters(tmp_path: Path) -> None:
     notebook = tmp_path / "sed.ipynb"
-    command = [str(PYTHON), "-m", "papermill", "--cwd", str(EXAMPLE), "-p", "B", "0.5"]
-    subprocess.run([*command, EXAMPLE / "sed.ipynb", notebook], check=True, capture_output=True)
+    command = (PYTHON, "-m", "papermill", "-p", "B", "0.5", EXAMPLE / "sed.ipynb", notebook)
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLE)}
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, env=environment)
     cells = json.loads(notebook.read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     assert any("B = 0.5" in "".join(cell["source"]) for cell in cells)

@@ -40,6 +40,7 @@ from uwsd.backends.base import (
     Task,
     TaskRefused,
 )
+from uwsd.backends.line import in_line
 from uwsd.backends.progress import read_progress
 from uwsd.backends.records import ended, moment, order
 from uwsd.backends.workspace import FOLDER_NAME, check, lay_out
@@ -251,7 +252,9 @@ class LocalBackend(Backend):
             return Report(state=State.LOST, message="there is no such job")
         start = job.start()
         if start is None:
-            return Report(state=State.WAITING, message=self._trouble or self._in_line(before))
+            return Report(
+                state=State.WAITING, message=self._trouble or in_line(before, self._slots)
+            )
         return replace(self._report_started(job, start), facts=_facts(start))
 
     def _report_started(self, job: Records, start: Start) -> Report:
@@ -264,11 +267,6 @@ class LocalBackend(Backend):
             return Report(state=State.UNKNOWN, message=message)
         return ended(ending)
 
-    def _in_line(self, before: int) -> str:
-        place = f"{_rounded(before)} before it" if before else "it is the next"
-        slot = f"one of {self._slots} slots" if self._slots > 1 else "the only slot"
-        return f"it waits for {slot}, {place}"
-
 
 def _has_ended(process: int, *, within: float = 0) -> bool:
     poll = select.poll()
@@ -278,12 +276,6 @@ def _has_ended(process: int, *, within: float = 0) -> bool:
 
 def _named(entry: Path) -> str:
     return entry.name.partition(".")[2]
-
-
-def _rounded(count: int) -> str:
-    """Return the first digit of a number: of a long line, only a few jobs have news at a time."""
-    scale = 10 ** (len(str(count)) - 1)
-    return f"{count}" if scale == 1 else f"more than {count // scale * scale - 1}"
 
 
 def _facts(start: Start) -> Mapping[str, str]:

@@ -54,6 +54,10 @@ class Capability(JobList):
         """Say why the service cannot work now, or None."""
         return None
 
+    def cause(self, stderr: str) -> str:  # noqa: ARG002 - a default
+        """Say why a command has failed, if the end of its ``stderr`` tells; empty if not."""
+        return ""
+
     @abstractmethod
     def results(self, outputs: Mapping[str, int]) -> Sequence[Result]:
         """Pick the results of a job that has ended.

@@ -55,10 +55,8 @@ class ParameterSettings(Table):
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
-        if self.range is not None and self.type not in _NUMBERS:
-            raise ValueError(f"range is for integer and real; {self.type} has none")
-        if (self.type is ParameterType.ENUM) != bool(self.values):
-            raise ValueError("an enum needs values, and values need the type enum")
+        if "type" in self.model_fields_set and (why := self.misfit()):
+            raise ValueError(why)
         low, high = self._bounds()
         if low is not None and high is not None and not low <= high:
             raise ValueError(f"range takes the least value first, not [{low}, {high}]")
@@ -77,6 +75,14 @@ class ParameterSettings(Table):
         except BadRequest as error:
             raise ValueError(str(error)) from None
         return self
+
+    def misfit(self) -> str | None:
+        """Say what is declared that the type has not, or None."""
+        if self.range is not None and self.type not in _NUMBERS:
+            return f"range is for integer and real; {self.type} has none"
+        if (self.type is ParameterType.ENUM) != bool(self.values):
+            return "an enum needs values, and values need the type enum"
+        return None
 
     def declared(self, name: str) -> InputParam:
         """Return the declaration of the parameter ``name``."""

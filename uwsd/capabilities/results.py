@@ -17,6 +17,12 @@ from uwsd.uws.xmltext import fits_xml
 RESERVED = frozenset(LOGS)
 """Ids that belong to the logs."""
 
+HTML = "html"
+"""The id of an executed notebook as a page."""
+
+OF_NOTEBOOK = frozenset({MAIN, HTML})
+"""Ids of what the notebook of a service becomes."""
+
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from uwsd.capabilities.argv import Argument, CommandLine
 from uwsd.capabilities.declarations import (
@@ -20,7 +20,7 @@ from uwsd.capabilities.declarations import (
     Table,
 )
 from uwsd.capabilities.parameters import InputParam
-from uwsd.capabilities.results import IDENTIFIER, RESERVED
+from uwsd.capabilities.results import IDENTIFIER, OF_NOTEBOOK, RESERVED
 from uwsd.uws.job import MAIN
 
 CONTROLS = frozenset(
@@ -31,8 +31,9 @@ CONTROLS = frozenset(
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _VARIABLE = re.compile(r"(?!UWSD_)[A-Za-z_][A-Za-z0-9_]*")
+_KERNEL = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
-_CAPABILITY = r"^(command|function|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+)$"
+_CAPABILITY = r"^(command|function|notebook|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+)$"
 
 
 class ServiceSettings(Table):
@@ -41,7 +42,8 @@ class ServiceSettings(Table):
     capability: str = Field(
         default="command",
         pattern=_CAPABILITY,
-        description='What it is: "command", "function", or the dotted name of your own module.',
+        description='What it is: "command", "function", "notebook", or the dotted name of your own '
+        "module.",
     )
     title: str | None = Field(default=None, min_length=1, description="Its name for people.")
     description: str = Field(default="", description="What it does, in a paragraph for people.")
@@ -71,22 +73,38 @@ class ServiceSettings(Table):
         pattern=_FUNCTION,
         description="The Python function, such as my_site.cutout:cutout.",
     )
+    notebook: str | None = Field(
+        default=None,
+        pattern=r"[^/]\.ipynb$",
+        description="The Jupyter notebook, such as {here}/sed.ipynb; its cell with the tag "
+        "`parameters` tells the parameters.",
+    )
+    kernel: str | None = Field(
+        default=None,
+        pattern=_KERNEL,
+        description="The kernel of the notebook; by default the one that the notebook names.",
+    )
     python: str = Field(
         default="{python}",
-        description="The interpreter of a function; by default the server's own.",
+        description="The interpreter of a function, or of a notebook's environment, which has "
+        "papermill and ipykernel in it; by default the server's own.",
     )
     path: tuple[str, ...] = Field(
-        default=("{here}",), description="Folders where the function's modules are looked for, too."
+        default=("{here}",),
+        description="Folders where the modules of a function or a notebook are looked for, too.",
     )
     environment: Mapping[str, str] = Field(
         default={}, description="Environment variables of the jobs."
     )
     parameters: Mapping[str, ParameterSettings] = Field(
-        default={}, description="The input parameters, by name; a function tells its own."
+        default={},
+        description="The input parameters, by name. A function tells its own; of a notebook's "
+        "own, what is said here comes first.",
     )
     results: Mapping[str, ResultSettings] = Field(
         default={},
-        description='The results, by id; the main one is "result". A function tells its own.',
+        description='The results, by id; the main one is "result". A function tells its own; '
+        "of a notebook, the executed notebook is the main one.",
     )
     examples: Mapping[str, ExampleSettings] = Field(
         default={}, description="Examples of its use, by id; each is checked as a job would be."
@@ -106,10 +124,13 @@ class ServiceSettings(Table):
     @field_validator("parameters")
     @classmethod
     def _check_names(
-        cls, parameters: Mapping[str, ParameterSettings]
+        cls, parameters: Mapping[str, ParameterSettings], info: ValidationInfo
     ) -> Mapping[str, ParameterSettings]:
         seen: dict[str, str] = {}
-        for name in parameters:
+        for name, settings in parameters.items():
+            # A notebook has a type of its own for what is said of its parameters here.
+            if info.data.get("capability") != "notebook" and (why := settings.misfit()):
+                raise ValueError(f"{name}: {why}")
             if not _NAME.fullmatch(name):
                 raise ValueError(f"a parameter is named with A-Z a-z 0-9 _ . -, not {name!r}")
             if name.upper() in CONTROLS:
@@ -120,14 +141,19 @@ class ServiceSettings(Table):
 
     @field_validator("results")
     @classmethod
-    def _check_ids(cls, results: Mapping[str, ResultSettings]) -> Mapping[str, ResultSettings]:
+    def _check_ids(
+        cls, results: Mapping[str, ResultSettings], info: ValidationInfo
+    ) -> Mapping[str, ResultSettings]:
+        is_notebook = info.data.get("capability") == "notebook"
         for name in results:
+            if is_notebook and name in OF_NOTEBOOK:
+                raise ValueError(f"{name} is what the notebook itself becomes")
             if not IDENTIFIER.fullmatch(name) or name in RESERVED:
                 raise ValueError(
                     f"a result is named with A-Z a-z 0-9 _ . -, and not {', '.join(RESERVED)}: "
                     f"{name!r}"
                 )
-        if results and MAIN not in results:
+        if results and MAIN not in results and not is_notebook:
             raise ValueError(f'one of the results has to be "{MAIN}", where clients look first')
         return results
 
@@ -149,23 +175,25 @@ class ServiceSettings(Table):
                 raise ValueError(f"no variable of one's own: {name!r} (UWSD_ is taken)")
         return environment
 
-    @field_validator("python", "requires", "path")
+    @field_validator("notebook", "python", "requires", "path")
     @classmethod
-    def _check_places(cls, paths: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for path in [paths] if isinstance(paths, str) else paths:
+    def _check_places(cls, paths: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for path in [paths] if isinstance(paths, str) else paths or ():
             _require_only_here(path)
         return paths
 
     @model_validator(mode="after")
     def _check_capability(self) -> Self:
-        if self.capability == "command" and not self.command:
-            raise ValueError('the capability "command" needs a command')
-        if self.capability == "function" and not self.function:
-            raise ValueError('the capability "function" needs a function')
-        if self.capability != "function" and self.function:
-            raise ValueError('function is for the capability "function"')
+        for name in ("command", "function", "notebook"):
+            if self.capability == name and not getattr(self, name):
+                raise ValueError(f'the capability "{name}" needs a {name}')
+        for name, owner in (("function",) * 2, ("notebook",) * 2, ("kernel", "notebook")):
+            if self.capability != owner and getattr(self, name):
+                raise ValueError(f'{name} is for the capability "{owner}"')
         if self.capability == "function" and (self.command or self.parameters or self.results):
             raise ValueError("a function tells its own parameters and results, and is the command")
+        if self.capability == "notebook" and self.command:
+            raise ValueError("a notebook is the command itself")
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ByteSize,
     Field,
     SecretStr,
     ValidationInfo,
@@ -113,6 +114,10 @@ class DataSettings(Table):
     folder: Path = Field(
         default=Path("data"),
         description="The data folder, relative to where uwsd is started; or UWSD_DATA.",
+    )
+    reserve: ByteSize = Field(
+        default=ByteSize(256 * 1024**2),
+        description='What has to be free there for new jobs to be taken, such as "10 GiB".',
     )
 
 

@@ -15,7 +15,8 @@ from uwsd.config.lines import Key, key_lines
 from uwsd.config.problems import Problem, closest
 
 _SHORT: Mapping[str, Key] = {"UWSD_DATA": ("data", "folder"), "UWSD_PORT": ("server", "port")}
-_FOREIGN = frozenset({"UWSD_CONFIG", "UWSD_URL", "UWSD_TOKEN", "UWSD_LISTENER"})
+_INTERNAL = frozenset({"UWSD_LISTENER", "UWSD_PARENT"})
+_FOREIGN = frozenset({"UWSD_CONFIG", "UWSD_URL", "UWSD_TOKEN"}) | _INTERNAL
 """Variables of uwsd that are no options."""
 
 _FILE = "_FILE"
@@ -71,7 +72,7 @@ def _read_variable(source: Source, name: str, value: str) -> None:
         return
     words = name.removeprefix("UWSD_").split("__")
     if len(words) < 2 or not all(words):
-        known = (*_SHORT, *_FOREIGN - {"UWSD_LISTENER"})
+        known = (*_SHORT, *_FOREIGN - _INTERNAL)
         message = "this variable means nothing to uwsd"
         fix = f"{closest(name, known)} (options are UWSD_SECTION__OPTION)"
         source.problems.append(Problem(where=name, message=message, fix=fix))

@@ -88,6 +88,7 @@ class Job:
         """Return this job as it is after ``event``, its times kept in step."""
         phase = after(self.phase, event)
         started = at if phase is Phase.EXECUTING and not self.started else self.started
+        started = None if phase is Phase.QUEUED else started  # what was requeued starts anew
         ended = at if phase.is_over and not self.ended else self.ended
         info = {n: t for n, t in self.info.items() if not (phase.is_over and n in PASSING)}
         return replace(self, phase=phase, started=started, ended=ended, info=info)

@@ -49,6 +49,7 @@ class JobService:
     workspaces: Workspaces
     waiting: Waiting
     admit: Callable[[], None] = lambda: None  #: raises `Unavailable` while no job is taken
+    require_room: Callable[[], None] = lambda: None  #: raises `Unavailable` while none can run
     max_wait: int = 55  #: seconds after which a longer WAIT is answered all the same
     clock: Callable[[], datetime] = times.now
 
@@ -71,6 +72,7 @@ class JobService:
         """Raise unless the caller may make jobs here, and now: known before a body is read."""
         allow_creation(self.caller, self.rights)
         self.admit()
+        self.require_room()
 
     def stamp(self, job_id: str) -> Stamp:
         """Return what has to be known of a job before an answer may come from a cache."""
@@ -121,6 +123,7 @@ class JobService:
 
     def run(self, job_id: str) -> Job:
         """Commit the job for execution: ``PHASE=RUN`` (2.2.3.5)."""
+        self.require_room()
 
         def start(job: Job) -> Job:
             started = job.on(Event.RUN, at=self.clock())

@@ -179,14 +179,19 @@ class JobStore:
 
     def knows(self, job_id: str) -> bool:
         """Whether there is a job, or an execution, of that id: whether its files are needed."""
-        with self._database.read() as connection:
-            job = connection.scalar(statements.JOB_KNOWN, {"job_id": job_id})
-            execution = connection.scalar(statements.EXECUTION_KNOWN, {"of_job": job_id})
-        return job is not None or execution is not None
+        return knows(self._database, job_id)
 
     def _write(self, connection: Connection, job: Job, was: int) -> None:
         values = columns_of(job) | {"job_id": job.id, "was": was}
         assert connection.execute(statements.WRITE_JOB, values).rowcount == 1, "the row is locked"
+
+
+def knows(database: Database, job_id: str) -> bool:
+    """Whether there is a job, or an execution, of that id in a database."""
+    with database.read() as connection:
+        job = connection.scalar(statements.JOB_KNOWN, {"job_id": job_id})
+        execution = connection.scalar(statements.EXECUTION_KNOWN, {"of_job": job_id})
+    return job is not None or execution is not None
 
 
 def _locked(connection: Connection, service: str | None, job_id: str) -> Job:

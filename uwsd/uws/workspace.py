@@ -36,6 +36,10 @@ class Workspaces:
             (self.path(job_id) / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.path(job_id)
 
+    def was_prepared(self, job_id: str) -> bool:
+        """Whether the job has once been about to be handed over."""
+        return (self.path(job_id) / "outputs").is_dir()
+
     def keep(self, job_id: str, name: str, content: BinaryIO) -> str:
         """Keep what a client sent for the parameter ``name``; return its path in the workspace."""
         path = f"inputs/{name}-{secrets.token_hex(4)}"
@@ -82,14 +86,15 @@ class Workspaces:
         except NotFound:
             return ""
 
-    def remove(self, job_id: str) -> None:
-        """Remove all files of a job. Removing twice is harmless."""
+    def remove(self, job_id: str) -> bool:
+        """Remove all files of a job; return whether they are gone. Removing twice is harmless."""
         shutil.rmtree(self.path(job_id), ignore_errors=True)
+        return not self.path(job_id).exists()
 
     def strays(self, *, older_than: float) -> Iterator[str]:
         """Yield the ids of the folders that nobody has touched since ``older_than`` (Unix time)."""
-        with suppress(FileNotFoundError):
-            for entry in os.scandir(self.root):
+        with suppress(FileNotFoundError), os.scandir(self.root) as entries:
+            for entry in entries:
                 is_job = not entry.name.startswith(".")  # what does is a backend's
                 if is_job and entry.stat(follow_symlinks=False).st_mtime < older_than:
                     yield entry.name

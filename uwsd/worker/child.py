@@ -24,9 +24,10 @@ class Child:
 
     def __init__(self, action: Callable[[], None]) -> None:
         self._complaint, writer = os.pipe()
+        worker = os.getpid()
         self.pid = os.fork()
         if not self.pid:
-            _run(action, writer)
+            _run(action, writer, worker)
         os.close(writer)
 
     def complaint(self) -> str:
@@ -40,10 +41,12 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _run(action: Callable[[], None], writer: int) -> None:
+def _run(action: Callable[[], None], writer: int, worker: int) -> None:
     try:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != worker:  # it was killed a moment before the kernel knew
+            os._exit(1)
         for number, path, flags in _STREAMS:
             os.dup2(os.open(path, flags | os.O_NOFOLLOW, 0o600), number)
         # Python ignores these two and programs do not expect that; the worker blocks others.

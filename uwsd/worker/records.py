@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from .processes import NOBODY, Process
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST = 64 * 1024**2
+
+_ROOM = 8192  #: bytes, enough for any record
 
 
 class Order(NamedTuple):
@@ -71,6 +73,7 @@ class Records:
         self._leader_file = self.folder / "command.json"
         self._limits_file = self.folder / "limits.json"
         self.exit_file = self.folder / "exit.json"
+        self._room_file = self.folder / "exit.json.room"
         self._outputs = workspace / "outputs"
 
     def order(self) -> Order | None:
@@ -147,9 +150,20 @@ class Records:
         """Let another duration take the place of the order's."""
         write(self._limits_file, {"duration": duration})
 
+    def keep_room(self) -> None:
+        """Take the room for the exit record while there is some: the job may fill the disk."""
+        self._room_file.write_bytes(b" " * _ROOM)
+
     def write_exit(self, ending: Exit) -> None:
-        """Say the last word about the job."""
-        write(self.exit_file, ending._asdict())
+        """Say the last word about the job, in the room that was kept for it if there is any."""
+        record = ending._asdict()
+        try:
+            with self._room_file.open("r+", encoding="ascii") as file:
+                _fill(file, record)
+                file.truncate()
+            self._room_file.rename(self.exit_file)
+        except FileNotFoundError:
+            write(self.exit_file, record)
 
 
 def read(path: Path) -> Any:
@@ -177,7 +191,11 @@ def _draft(path: Path, record: Mapping[str, object]) -> Path:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     with draft.open("x", encoding="ascii") as file:
-        json.dump(record, file)
-        file.flush()
-        os.fsync(file.fileno())
+        _fill(file, record)
     return draft
+
+
+def _fill(file: TextIO, record: Mapping[str, object]) -> None:
+    json.dump(record, file)
+    file.flush()
+    os.fsync(file.fileno())

@@ -39,6 +39,7 @@ def main(workspace: str, *words: str) -> int:
         return _TAKEN
     if not records.claim(identify(os.getpid()), where):
         return _TAKEN
+    records.keep_room()
     ended = _Job(order, records).carry_out()
     if order.remote and not records.is_claimed_by(identify(os.getpid())):
         return _TAKEN
@@ -91,7 +92,6 @@ class _Job:
     def _step(self, name: str, action: Callable[[], None]) -> Exit:
         """Run one process, and whatever comes from it, until nobody is left."""
         child = Child(partial(self._limited, action))
-        self._records.write_leader(Leader(identify(child.pid), self._memory.group))
         tree = Tree(child.pid)
         why = self._wait(tree)
         tree.end(self._grace)
@@ -141,6 +141,9 @@ class _Job:
         return f"it was stopped because it used more memory than {most}"
 
     def _limited(self, action: Callable[[], None]) -> None:
+        # Written down by the leader itself, before anything else of the job can run: a worker
+        # that is killed leaves nobody whom its record does not lead to.
+        self._records.write_leader(Leader(identify(os.getpid()), self._memory.group))
         self._memory.join()
         action()
 

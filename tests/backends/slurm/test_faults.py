@@ -39,6 +39,19 @@ def test_a_job_outlives_its_controller_and_its_end_is_told_truly(private: Site) 
     assert private.output(Handle(late.job_id), "outputs/runs") == "run\n"
 
 
+def test_a_release_that_the_controller_forgot_is_repeated(private: Site) -> None:
+    backend = private.backend(extra=("--begin=now+2",))
+    handle = backend.submit(task("true"))
+    # What a controller has on disk that is killed before it has written the release down.
+    began = time.time()
+    private.engine.run("scontrol", "uhold", private.id(handle))
+    state = private.engine.folder / "state/job_state"
+    wait_until(lambda: state.stat().st_mtime > began, 20, "it is not written down")
+    with private.without("slurmctld"):
+        pass
+    assert private.wait(backend, handle).state is State.DONE
+
+
 def test_a_cancellation_that_no_controller_hears_comes_true(private: Site) -> None:
     backend = private.backend()
     handle = backend.submit(shell(BEAT))

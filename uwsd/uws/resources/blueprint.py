@@ -46,6 +46,7 @@ class JobLists:
     limits: BodyLimits
     max_wait: int
     admit: Callable[[], None]  #: raises `uwsd.uws.errors.Unavailable` while no job is taken
+    require_room: Callable[[], None]  #: raises it while no job can be run
     documents: "OrderedDict[tuple[str, int, str], bytes]" = field(default_factory=OrderedDict)
 
     def service(self, name: str) -> JobService:
@@ -61,6 +62,7 @@ class JobLists:
             waiting=self.waiting,
             max_wait=self.max_wait,
             admit=self.admit,
+            require_room=self.require_room,
         )
 
     def document(self, jobs: JobService, job_id: str, stamp: Stamp, url: str) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.slurm.site import Site
+from tests.engines.daemons import wait_until
 from tests.engines.slurm import Slurm
 
 
@@ -40,4 +41,9 @@ def _site(engine: Slurm) -> Iterator[Site]:
     site = Site(engine, folder / "jobs")
     yield site
     site.clear()
-    shutil.rmtree(folder)
+    wait_until(lambda: _is_removed(folder), 30, "a worker still writes there")
+
+
+def _is_removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()

@@ -104,7 +104,8 @@ class SlurmBackend(Backend):
             if not self._is_over(handle, job):
                 self._kill(handle, job)
             job.task_file.unlink()
-            shutil.rmtree(job.folder)
+            # A worker on its way out may still write there; what it leaves goes with the workspace.
+            shutil.rmtree(job.folder, ignore_errors=True)
             self._follower.forget(handle)
 
     def find(self, job_id: str) -> Handle | None:

@@ -39,6 +39,7 @@ _KEPT = 30.0
 _REMEMBERED = 240.0
 """Seconds for which Slurm lists a job that somebody has cancelled: MinJobAge, or nearly."""
 
+_WAITING = (State.WAITING, State.HELD)
 _NOBODY = Report(state=State.LOST, message="there is no such job")
 
 
@@ -66,6 +67,7 @@ class Tracked:
         self.stopping: float | None = None  #: when its end was last asked for
         self.is_open = False  #: whether it has ended, and somebody has still to say how
         self._options = options
+        self._begun_as = -1  # the restart that it was seen to have begun with
         self._free: float | None = None  # since when it is listed, and not held by us
         self._missed: tuple[int, float] = (0, 0.0)  # how often, and since when, it is not listed
         self._hopeless: float | None = None
@@ -101,7 +103,9 @@ class Tracked:
         rung: bool,
     ) -> Report:
         means = meaning(listed.state) if listed else None
-        if listed and means and means.state in (State.WAITING, State.HELD) and not rung:
+        # A controller that was killed may have forgotten that it has started a job.
+        has_begun = rung or self._begun_as >= self.restarts
+        if listed and means and means.state in _WAITING and not has_begun:
             return self._waiting(listed, means)
         if not self.job.task_file.exists():
             return _NOBODY
@@ -155,8 +159,10 @@ class Tracked:
         if start is None and means is None:
             self._expect_start()
             return Report(state=State.WAITING, message=waits_for("None"))
+        if start:
+            self._begun_as = self.restarts
         self.expected = self.job.exit_file if start else self.job.try_file(self.restarts)
-        state = means.state if means and means.state is not State.WAITING else State.RUNNING
+        state = means.state if means and means.state not in _WAITING else State.RUNNING
         return Report(
             state=state,
             message=means.message if means and state is means.state else "",

@@ -6,6 +6,12 @@ from typing import NoReturn
 
 import pytest
 
+has_patience = pytest.mark.skipif(
+    not os.environ.get("UWSD_FAULTS"),
+    reason="kills parts of a cluster, and waits for minutes until it is well again: UWSD_FAULTS=1",
+)
+"""For what is not run each time: a cluster takes its time to recover."""
+
 
 def need(tool: str, install: str) -> str:
     """Return where a program is; skip, or in CI fail, without it."""

@@ -16,11 +16,14 @@ from tests.backends.contract import BEAT, BackendContract, shell, task
 from tests.backends.kubernetes import Make, WithBackends, is_readable
 from tests.engines.daemons import wait_until
 from tests.engines.kubernetes import NAMESPACE, Private, is_node_ready
+from tests.needs import has_patience
 from uwsd.backends.base import BackendError, Handle, Report, State, Unreachable
 from uwsd.backends.kubernetes import api, chores
 from uwsd.backends.kubernetes.driver import KubernetesBackend
 from uwsd.backends.kubernetes.objects import is_over
 from uwsd.backends.names import key
+
+pytestmark = has_patience
 
 PARTS = ("apiserver", "etcd", "kcm", "ks", "containerd", "kubelet")
 GO = "while ! [ -e ../inputs/go ]; do sleep 0.05; done"

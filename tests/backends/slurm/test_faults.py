@@ -12,7 +12,10 @@ import pytest
 from tests.backends.contract import BEAT, _is_released, shell, task
 from tests.backends.slurm.site import GO, Site
 from tests.engines.daemons import wait_until
+from tests.needs import has_patience
 from uwsd.backends.base import Handle, State, Unreachable
+
+pytestmark = has_patience
 
 
 def test_a_job_outlives_its_controller_and_its_end_is_told_truly(private: Site) -> None:

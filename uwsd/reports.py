@@ -79,8 +79,9 @@ def _between(earliest: datetime, at: datetime, latest: datetime) -> datetime:
 
 
 def _error(report: Report) -> ErrorSummary | None:
-    if report.state in (State.FAILED, State.EXCEEDED, State.LOST):
-        may_help = report.transient or report.state is State.LOST
+    # One that is cancelled without our asking: an abort of ours was written down before.
+    if report.state in (State.FAILED, State.EXCEEDED, State.LOST, State.CANCELLED):
+        may_help = report.transient or report.state in (State.LOST, State.CANCELLED)
         kind = ErrorType.TRANSIENT if may_help else ErrorType.FATAL
         return ErrorSummary(message=report.message or "the job failed", type=kind)
     return None

@@ -155,7 +155,7 @@ def _see(figures: Figures, site: Site, story: Story, losable: Losable) -> None:
         where = site.execution(told.job_id)
         figures.faults.append(f"{told.job_id} is {told.phase}: {told.info or 'no word'}; {where}")
         return
-    if told.phase == "ERROR" and told.is_transient and told.job_id in losable:
+    if told.phase in {"ERROR", "ABORTED"} and told.is_transient and told.job_id in losable:
         figures.transient += 1
         return
     figures.faults += [f"{told.job_id} {problem}" for problem in _problems(site, story, told)]

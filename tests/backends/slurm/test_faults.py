@@ -14,6 +14,7 @@ from tests.backends.slurm.site import GO, Site
 from tests.engines.daemons import wait_until
 from tests.needs import has_patience
 from uwsd.backends.base import Handle, State, Unreachable
+from uwsd.backends.names import key
 
 pytestmark = has_patience
 
@@ -53,6 +54,21 @@ def test_a_release_that_the_controller_forgot_is_repeated(private: Site) -> None
     with private.without("slurmctld"):
         pass
     assert private.wait(backend, handle).state is State.DONE
+
+
+def test_what_only_slurm_remembers_is_cancelled(private: Site) -> None:
+    backend = private.backend()
+    mine, others = key(private.root, "forgotten"), "uwsd-00000000-forgotten"
+    ids = {
+        name: private.engine.run(
+            "sbatch", "--parsable", "--hold", f"--job-name={name}", "--wrap=true"
+        ).strip()
+        for name in (mine, others)
+    }
+    assert backend.check() is None
+    wait_until(lambda: private.engine.state(ids[mine]) == "CANCELLED", 20, "it is there")
+    assert private.engine.state(ids[others]) == "PENDING"
+    private.engine.run("scancel", ids[others])
 
 
 def test_a_cancellation_that_no_controller_hears_comes_true(private: Site) -> None:

@@ -43,8 +43,10 @@ from uwsd.backends.workspace import FOLDER_NAME, check, lay_out
 _PATIENCE = 3.0  #: seconds for a killed job to be gone
 _PAUSE = 0.02
 _CALL = 10.0  #: seconds between two calls of the controller
+_SWEEP = 60.0  #: seconds between two looks for jobs that only Slurm knows
 _ADVICE = 3600.0  #: seconds between two looks at its configuration
 
+_ANY = "a"
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +64,7 @@ class SlurmBackend(Backend):
         self._cluster = Cluster(Commands(options), options)
         self._follower = Follower(self._cluster, options, self._submit)
         self._trouble: str | None = None
-        self._call = self._advise = 0.0
+        self._call = self._advise = self._sweep = 0.0
 
     def submit(self, task: Task) -> Handle:
         """Have Slurm take the job, write down what it calls it, and let it start."""
@@ -141,6 +143,9 @@ class SlurmBackend(Backend):
         if self._trouble is None and now >= self._advise:
             self._advise = now + _ADVICE
             self._warn()
+        if self._trouble is None and now >= self._sweep:
+            self._sweep = now + _SWEEP
+            self._end_strays()
         return self._trouble
 
     def _job(self, job_id: str) -> SlurmJob:
@@ -255,6 +260,21 @@ class SlurmBackend(Backend):
     def _still_there(self, note: Note) -> bool:
         listed = self._cluster.named([note.key], note.account)
         return any(not meaning(job.state).state.is_over for job in listed)
+
+    def _end_strays(self) -> None:
+        """End what Slurm has of jobs that are forgotten here.
+
+        A controller that was killed before it had written down their end brings them back, held.
+        """
+        ours = key(self._root, _ANY).removesuffix(_ANY)
+        with suppress(BackendError):
+            for listed in self._cluster.queue([""]):
+                name = listed.name.removeprefix(ours)
+                if name in ("", listed.name) or meaning(listed.state).state.is_over:
+                    continue
+                if key(self._root, name) == listed.name and not self._job(name).folder.exists():
+                    _log.warning("job %s of Slurm is cancelled: nobody knows it", listed.id)
+                    self._cluster.cancel_one(listed.id, Note(listed.id, listed.name, "", 0, []))
 
     def _warn(self) -> None:
         """Tell the log of settings that make it hard to follow jobs."""

@@ -60,6 +60,10 @@ class Queue:
         job = self._jobs.get(id_)
         return job if job is not None and job.name == name else None
 
+    def __iter__(self) -> Iterator[Listed]:
+        """Give every job."""
+        return iter(self._jobs.values())
+
     def called(self, name: str) -> list[Listed]:
         """Return all jobs of a name, the first that came first."""
         return sorted(self._names.get(name, ()), key=lambda job: _number(job.id))

@@ -9,11 +9,14 @@ from tests.backends.contract import BEAT, shell, task
 from tests.backends.slurm.site import GO, Site
 from tests.engines.daemons import wait_until
 from tests.engines.slurm import Slurm
+from tests.needs import has_patience
 from uwsd.backends.base import Handle, Report, State
 from uwsd.backends.slurm import tracked
 from uwsd.backends.slurm.cluster import Cluster
 from uwsd.backends.slurm.commands import Commands
 from uwsd.backends.slurm.options import Options
+
+pytestmark = has_patience
 
 LATER = ("--begin=now+1hour",)
 

@@ -158,12 +158,18 @@ class Records:
         """Say the last word about the job, in the room that was kept for it if there is any."""
         record = ending._asdict()
         try:
-            with self._room_file.open("r+", encoding="ascii") as file:
-                _fill(file, record)
-                file.truncate()
-            self._room_file.rename(self.exit_file)
-        except FileNotFoundError:
+            # The job may have put a link in its place: it must not lead to another file.
+            room = os.open(self._room_file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
             write(self.exit_file, record)
+            return
+        with os.fdopen(room, "r+", encoding="ascii") as file:
+            if os.fstat(room).st_nlink != 1:
+                write(self.exit_file, record)
+                return
+            _fill(file, record)
+            file.truncate()
+        self._room_file.rename(self.exit_file)
 
 
 def read(path: Path) -> Any:

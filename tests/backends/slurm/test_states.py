@@ -9,11 +9,14 @@ from tests.backends.contract import BEAT, shell, task
 from tests.backends.slurm.site import GO, Site
 from tests.engines.daemons import wait_until
 from tests.engines.slurm import Slurm
+from tests.needs import has_patience
 from uwsd.backends.base import Handle, Report, State
 from uwsd.backends.slurm import tracked
 from uwsd.backends.slurm.cluster import Cluster
 from uwsd.backends.slurm.commands import Commands
 from uwsd.backends.slurm.options import Options
+
+pytestmark = has_patience
 
 LATER = ("--begin=now+1hour",)
 
@@ -247,7 +250,8 @@ def test_a_job_that_slurm_puts_back_waits_again_and_begins_with_nothing(private:
     assert private.until(backend, handle, State.HELD).state is State.HELD
     private.engine.run("scontrol", "release", private.id(handle))
     private.until(backend, handle, State.WAITING)
-    private.engine.run("scontrol", "update", f"JobId={private.id(handle)}", "StartTime=now")
+    # Slurm waits for two minutes; a node takes nothing of a job within a second of its end.
+    private.engine.run("scontrol", "update", f"JobId={private.id(handle)}", "StartTime=now+3")
     private.until(backend, handle, State.RUNNING)
     private.go(handle)
     report = private.wait(backend, handle)

@@ -137,6 +137,8 @@ def test_how_a_container_ended(end: Mapping[str, Any] | None, state: State, word
         (terminated(128, "StartError", 'exec: "/bin/sh": no such file or directory'), False),
         (terminated(128, "StartError", "failed to start shim: connection reset by peer"), True),
         (terminated(137, "ContainerStatusUnknown"), True),
+        (terminated(255, "Unknown"), True),
+        (terminated(255), False),
         (None, True),
     ],
     ids=str,

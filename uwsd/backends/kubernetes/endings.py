@@ -56,6 +56,9 @@ _DISRUPTIONS: Mapping[str, str] = {
 NOT_STARTED = ("StartError", "ContainerCannotRun")
 """Reasons of a container that has ended before it began."""
 
+_UNSEEN = ("ContainerStatusUnknown", "Unknown")
+"""Reasons of one whose end nobody saw: the kubelet's word, and containerd's, with status 255."""
+
 _NO_PROGRAM = ("exec:", "executable file", "no such file or directory")
 
 _ENDINGS: Mapping[str, State] = {
@@ -182,7 +185,7 @@ def _exited(end: Json) -> Report:
         passing = not any(words in said for words in _NO_PROGRAM)
         message = f"it cannot be started: {said}"
         return Report(state=State.FAILED, message=message, transient=passing)
-    if end.get("reason") == "ContainerStatusUnknown":
+    if end.get("reason") in _UNSEEN:
         return Report(state=State.FAILED, message="nobody saw how it ended", transient=True)
     message = f"{_exit(code)}: {said}" if said else _exit(code)
     return Report(state=State.FAILED, message=message, exit_code=code)
